@@ -1,0 +1,146 @@
+use super::*;
+use crate::{Source, ValueMatch};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+#[derive(Default)]
+struct Plain {
+    headers: Vec<(&'static str, &'static [u8])>,
+    cookies: Vec<(&'static str, &'static str)>,
+    query: Vec<(&'static str, &'static str)>,
+    ip: Option<IpAddr>,
+    consumer: Option<&'static str>,
+    groups: Vec<&'static str>,
+}
+
+impl Facts for Plain {
+    fn header(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.headers.iter().filter(move |(n, _)| *n == name).map(|(_, v)| *v)
+    }
+    fn cookie(&self, name: &str) -> Option<&[u8]> {
+        self.cookies.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_bytes())
+    }
+    fn query(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.query.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_bytes().into())
+    }
+    fn client_ip(&self) -> Option<IpAddr> {
+        self.ip
+    }
+    fn consumer(&self) -> Option<&str> {
+        self.consumer
+    }
+    fn in_group(&self, group: &str) -> bool {
+        self.groups.contains(&group)
+    }
+    fn claim(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+fn policy(by: SplitBy, overrides: Vec<Override>) -> Policy {
+    Policy::new("shop/checkout".to_owned(), by, 1000, overrides, Arc::default())
+}
+
+fn at(k: u32) -> Served {
+    Served { k, groups: None, rolled_back: false }
+}
+
+fn canary_header() -> Override {
+    Override::AlwaysNever(Source::Header("x-canary".to_owned()))
+}
+
+fn with_header(value: &'static [u8]) -> Plain {
+    Plain { headers: vec![("x-canary", value)], ..Plain::default() }
+}
+
+#[test]
+fn always_and_never_are_compared_byte_for_byte() {
+    let policy = policy(SplitBy::Request, vec![canary_header()]);
+    assert_eq!(decide(&policy, &at(0), &with_header(b"always")).side, Side::Canary);
+    assert_eq!(decide(&policy, &at(1000), &with_header(b"never")).side, Side::Stable);
+    for other in [&b"Always"[..], b"", b"always ", b"1"] {
+        assert_eq!(decide(&policy, &at(0), &with_header(other)).rule, Rule::Bucket);
+    }
+}
+
+#[test]
+fn a_header_given_twice_decides_only_when_both_agree() {
+    let policy = policy(SplitBy::Request, vec![canary_header()]);
+    let twice = |second| Plain { headers: vec![("x-canary", b"always"), ("x-canary", second)], ..Plain::default() };
+    assert_eq!(decide(&policy, &at(0), &twice(b"always")).rule, Rule::Override(0));
+    assert_eq!(decide(&policy, &at(0), &twice(b"never")).rule, Rule::Bucket);
+}
+
+#[test]
+fn the_first_matching_override_wins_over_groups_and_buckets() {
+    let team = Override::Value {
+        source: Source::Header("x-team".to_owned()),
+        matches: ValueMatch::Exact("payments".to_owned()),
+        to: Side::Canary,
+    };
+    let policy = policy(SplitBy::Request, vec![canary_header(), team]);
+    let facts = Plain { headers: vec![("x-team", b"payments"), ("x-canary", b"never")], ..Plain::default() };
+    let served = Served { groups: Some(Groups::Deny(vec![])), ..at(1000) };
+    let decision = decide(&policy, &served, &facts);
+    assert_eq!((decision.side, decision.rule, decision.bucket), (Side::Stable, Rule::Override(0), None));
+}
+
+#[test]
+fn s14_a_rollback_wins_over_overrides_and_groups() {
+    let policy = policy(SplitBy::Request, vec![canary_header()]);
+    let served = Served { rolled_back: true, groups: Some(Groups::Deny(vec![])), ..at(1000) };
+    let decision = decide(&policy, &served, &with_header(b"always"));
+    assert_eq!((decision.side, decision.rule), (Side::Stable, Rule::Rollback));
+}
+
+#[test]
+fn s19_allow_leaves_the_unidentified_on_stable_and_deny_sends_them_to_the_canary() {
+    let policy = policy(SplitBy::Request, vec![]);
+    let tester = Plain { groups: vec!["testers"], ..Plain::default() };
+    let listed = || vec!["testers".to_owned()];
+    let side = |groups, facts: &Plain| decide(&policy, &Served { groups: Some(groups), ..at(0) }, facts).side;
+    assert_eq!(side(Groups::Allow(listed()), &tester), Side::Canary);
+    assert_eq!(side(Groups::Allow(listed()), &Plain::default()), Side::Stable);
+    assert_eq!(side(Groups::Deny(listed()), &tester), Side::Stable);
+    assert_eq!(side(Groups::Deny(listed()), &Plain::default()), Side::Canary);
+    assert_eq!(side(Groups::Admitted(listed()), &tester), Side::Canary);
+    assert_eq!(side(Groups::Admitted(listed()), &Plain::default()), Side::Stable);
+}
+
+#[test]
+fn s8_a_missing_identity_falls_to_the_next_kind() {
+    let ip = Some(IpAddr::from([192, 0, 2, 7]));
+    let identity = |by, facts: &Plain| {
+        let d = decide(&policy(by, vec![]), &at(0), facts);
+        (d.identity.expect("a bucket decided"), d.fallback)
+    };
+    let header = || SplitBy::Header("x-tenant".to_owned());
+    let known = Plain { ip, consumer: Some("alice"), headers: vec![("x-tenant", b"tenant-42")], ..Plain::default() };
+    assert_eq!(identity(header(), &known), (Identity::Value(Kind::Header), false));
+    for missing in [&b""[..], b"\xff"] {
+        let facts = Plain { headers: vec![("x-tenant", missing)], consumer: Some("alice"), ip, ..Plain::default() };
+        assert_eq!(identity(header(), &facts), (Identity::Value(Kind::Consumer), true));
+    }
+    let address = Plain { ip, ..Plain::default() };
+    assert_eq!(identity(SplitBy::Consumer, &address), (Identity::Value(Kind::Ip), true));
+    assert_eq!(identity(SplitBy::ClientIp, &address), (Identity::Value(Kind::Ip), false));
+    assert_eq!(identity(SplitBy::Consumer, &Plain::default()), (Identity::Request, true));
+    let named = Plain { consumer: Some("alice"), ..Plain::default() };
+    assert_eq!(identity(SplitBy::ClientIp, &named), (Identity::Request, true));
+}
+
+#[test]
+fn s5_a_mapped_address_has_the_bucket_of_its_ipv4() {
+    let policy = policy(SplitBy::ClientIp, vec![]);
+    for text in ["192.0.2.7", "::ffff:192.0.2.7"] {
+        let facts = Plain { ip: Some(text.parse().expect("an address")), ..Plain::default() };
+        assert_eq!(decide(&policy, &at(0), &facts).bucket, Some(162), "{text}");
+    }
+}
+
+#[test]
+fn cookies_and_parameters_have_kinds_of_their_own() {
+    let facts = Plain { cookies: vec![("id", "x")], query: vec![("id", "x")], ..Plain::default() };
+    let bucket = |by| decide(&policy(by, vec![]), &at(0), &facts).bucket;
+    assert_ne!(bucket(SplitBy::Cookie("id".to_owned())), bucket(SplitBy::QueryParam("id".to_owned())));
+}
