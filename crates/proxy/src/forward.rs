@@ -1,0 +1,174 @@
+//! The head that goes on: hop-by-hop fields end here, and no field of a client's can pass for one that serin sets.
+
+use crate::client_ip::X_FORWARDED_FOR;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::net::IpAddr;
+
+/// Tells the origin which release decided; a client's own field of that name is dropped both ways.
+pub static SERIN_DECISION: HeaderName = HeaderName::from_static("serin-decision");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// What serin knows of the connection that a request came by.
+#[derive(Debug, Clone)]
+pub struct Arrival<'a> {
+    /// The address at the other end of the connection.
+    pub peer: IpAddr,
+    /// Whether that peer is a trusted proxy, so that what it says is kept and added to.
+    pub trusted: bool,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The port that the client connected to.
+    pub port: u16,
+    /// The request's authority, which passed the gate.
+    pub host: &'a HeaderValue,
+}
+
+/// Makes the head of a client's request the one that an origin gets.
+///
+/// First everything that must not go on is taken away, then what serin says is added, so that `Connection: x-forwarded-for` removes
+/// nothing of serin's (RFC 9110, 7.6.1). An upgrade is put back by the caller that forwards one.
+pub fn request_headers(headers: &mut HeaderMap, arrival: &Arrival<'_>) {
+    hop_by_hop(headers);
+    drop_underscores(headers);
+    headers.remove(&SERIN_DECISION);
+    let before = if arrival.trusted { joined(headers, &X_FORWARDED_FOR) } else { None };
+    if !arrival.trusted {
+        for name in [&header::FORWARDED, &X_FORWARDED_PROTO, &X_FORWARDED_HOST, &X_FORWARDED_PORT, &X_REAL_IP] {
+            headers.remove(name);
+        }
+        drop_x_forwarded(headers);
+    }
+    let peer = arrival.peer.to_canonical().to_string();
+    let chain = before.map_or_else(|| peer.clone().into_bytes(), |before| [&before[..], b", ", peer.as_bytes()].concat());
+    // Both halves were header values, so this cannot fail; were it to, the peer's own address is the safe answer.
+    let chain = HeaderValue::from_bytes(&chain).or_else(|_| HeaderValue::from_str(&peer));
+    if let Ok(chain) = chain {
+        headers.insert(&X_FORWARDED_FOR, chain);
+    }
+    let said = |headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue| {
+        headers.entry(name).or_insert(value);
+    };
+    said(headers, &X_FORWARDED_PROTO, HeaderValue::from_static(arrival.scheme));
+    said(headers, &X_FORWARDED_HOST, arrival.host.clone());
+    said(headers, &X_FORWARDED_PORT, HeaderValue::from(arrival.port));
+}
+
+/// Makes the head of an origin's response the one that the client gets.
+pub fn response_headers(headers: &mut HeaderMap) {
+    hop_by_hop(headers);
+    headers.remove(&SERIN_DECISION);
+}
+
+/// Takes away the fields that speak of one connection only, and those that `Connection` names (RFC 9110, 7.6.1).
+///
+/// `Host` and the framing fields stay whatever `Connection` says: hyper and the gate answer for those.
+fn hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|&b| b == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| ![header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name))
+        .collect();
+    for name in &named {
+        headers.remove(name);
+    }
+    for name in [&header::CONNECTION, &KEEP_ALIVE, &PROXY_CONNECTION, &header::TE, &header::UPGRADE, &header::PROXY_AUTHORIZATION] {
+        headers.remove(name);
+    }
+}
+
+/// Many frameworks read `x_forwarded_for` and `x-forwarded-for` as one name, so names with `_` do not go on.
+fn drop_underscores(headers: &mut HeaderMap) {
+    drop_where(headers, |name| name.contains('_'));
+}
+
+fn drop_x_forwarded(headers: &mut HeaderMap) {
+    drop_where(headers, |name| name.starts_with("x-forwarded-"));
+}
+
+fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name.as_str())).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).filter(|l| !l.is_empty()).collect();
+    (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(trusted: bool, lines: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers: HeaderMap = lines.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
+        let host = HeaderValue::from_static("shop.example");
+        request_headers(&mut headers, &Arrival { peer: IpAddr::from([192, 0, 2, 7]), trusted, scheme: "http", port: 80, host: &host });
+        let mut lines: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().expect("text"))).collect();
+        lines.sort();
+        lines
+    }
+
+    const OWN: [&str; 4] =
+        ["x-forwarded-for: 192.0.2.7", "x-forwarded-host: shop.example", "x-forwarded-port: 80", "x-forwarded-proto: http"];
+
+    #[test]
+    fn what_an_untrusted_peer_says_of_others_is_replaced() {
+        let lines = [
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil.example"),
+            ("x-forwarded-port", "1"),
+            ("x-forwarded-prefix", "/evil"),
+            ("x-real-ip", "6.6.6.6"),
+            ("forwarded", "for=6.6.6.6"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("serin-decision", "side=canary"),
+        ];
+        assert_eq!(sent(false, &lines), OWN);
+    }
+
+    #[test]
+    fn what_a_trusted_peer_says_is_kept_and_added_to() {
+        let lines = [("x-forwarded-for", "203.0.113.1"), ("x-forwarded-for", "10.1.1.1"), ("x-forwarded-proto", "https")];
+        let got = sent(true, &lines);
+        assert!(got.contains(&"x-forwarded-for: 203.0.113.1, 10.1.1.1, 192.0.2.7".to_owned()), "{got:?}");
+        assert!(got.contains(&"x-forwarded-proto: https".to_owned()), "{got:?}");
+    }
+
+    #[test]
+    fn connection_takes_away_what_it_names_and_nothing_of_serins() {
+        let lines = [
+            ("connection", "close, x-hop, x-forwarded-for, host, content-length"),
+            ("x-hop", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("upgrade", "websocket"),
+            ("proxy-connection", "keep-alive"),
+            ("host", "shop.example"),
+            ("content-length", "3"),
+        ];
+        let mut expected = vec!["content-length: 3".to_owned(), "host: shop.example".to_owned()];
+        expected.extend(OWN.map(str::to_owned));
+        assert_eq!(sent(false, &lines), expected);
+    }
+
+    #[test]
+    fn an_origins_decision_header_and_hop_by_hop_fields_do_not_reach_the_client() {
+        let mut headers = HeaderMap::new();
+        headers.insert(&SERIN_DECISION, HeaderValue::from_static("side=canary"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("x-internal"));
+        headers.insert("x-internal", HeaderValue::from_static("1"));
+        headers.insert("etag", HeaderValue::from_static("\"a\""));
+        response_headers(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag"]);
+    }
+}
