@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates that decide: no runtime, no client, no random source.
-const PURE: [&str; 1] = ["serin-split"];
+const PURE: [&str; 2] = ["serin-split", "serin-rollout"];
 const IMPURE: [&str; 7] = ["tokio", "hyper", "kube-client", "kube-runtime", "rand", "getrandom", "mio"];
 
 /// Crates of which two versions side by side would not fit together.
