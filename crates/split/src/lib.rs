@@ -10,12 +10,14 @@ mod bucket;
 mod decide;
 mod facts;
 mod overrides;
+mod segment;
 mod turns;
 
 pub use bucket::{Placement, Share, place};
 pub use decide::{Decision, Identity, Policy, Rule, Served, SplitBy, decide};
 pub use facts::Facts;
 pub use overrides::{Groups, Override, Source, ValueMatch};
+pub use segment::Segment;
 pub use turns::{Turns, stride};
 
 /// The two destinations of a release (S1).

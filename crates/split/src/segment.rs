@@ -1,6 +1,6 @@
 //! The segment: the line of weight that a replica may serve without asking anyone (ARCHITECTURE.md, the segment).
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// A line from `from` to `to` buckets, that stops by itself at `until`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +52,22 @@ impl Segment {
     pub fn rises_after(&self, t: Timestamp) -> bool {
         self.from < self.to && t.min(self.until) < self.ends_at
     }
+
+    /// The whole line, later by `held`; what is served does not move.
+    pub fn shift(&mut self, held: SignedDuration) {
+        self.starts_at = later(self.starts_at, held);
+        self.ends_at = later(self.ends_at, held);
+    }
+}
+
+/// `t + d`, at the end of time when that is out of range.
+fn later(t: Timestamp, d: SignedDuration) -> Timestamp {
+    t.checked_add(d).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     fn at(ms: i64) -> Timestamp {

@@ -1,0 +1,8 @@
+//! The API of serin, `serin.dev/v1alpha1`: the types that the CRDs are generated from, and their parser into valid types.
+
+pub mod finding;
+pub mod identity;
+pub mod release;
+
+pub use finding::{Condition, Finding};
+pub use release::Release;

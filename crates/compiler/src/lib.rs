@@ -1,0 +1,1 @@
+//! Cluster objects in, table and findings out.

@@ -1,0 +1,1 @@
+//! Watches, leader, status writer, file source: what connects the pure crates to the world.

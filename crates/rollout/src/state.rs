@@ -1,0 +1,148 @@
+//! What a release remembers between decisions, and what each decision is made from.
+
+use crate::command::{AbortRecord, Record};
+use crate::phase::{Pauses, Phase};
+use crate::plan::Strategy;
+use crate::Segment;
+use jiff::Timestamp;
+
+/// Everything a release remembers; it lives in `.status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Where the release stands.
+    pub phase: Phase,
+    /// The weight that is served.
+    pub segment: Segment,
+    /// Counts every beginning of this object.
+    pub attempt: u32,
+    /// When this attempt began.
+    pub started_at: Timestamp,
+    /// The strategy that the position belongs to; another one is an edit.
+    pub strategy: Option<Strategy>,
+    /// The step to enter when none runs: 0 at the beginning, else where an edit left the release.
+    pub position: usize,
+    /// The running step.
+    pub running: Option<Running>,
+    /// What keeps it paused.
+    pub pauses: Pauses,
+    /// Failed judgements in a row.
+    pub fails_in_row: u32,
+    /// Failed judgements of this attempt.
+    pub fails: u32,
+    /// The last command.
+    pub last_command: Option<Record>,
+    /// The last abort; cleared when its annotation is gone.
+    pub last_abort: Option<AbortRecord>,
+}
+
+/// The step that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Its place in the plan, from 0.
+    pub index: usize,
+    /// The epoch that replicas must serve before its clock starts.
+    pub epoch: u64,
+    /// When it was entered.
+    pub entered_at: Timestamp,
+    /// When its clock started.
+    pub clock: Option<Timestamp>,
+    /// When its time is planned to be over; pauses move it, waiting does not.
+    pub planned_end: Timestamp,
+    /// About when it was last decided, to the half minute.
+    pub seen_at: Timestamp,
+    /// Since when it is paused or outside its window.
+    pub stopped_at: Option<Timestamp>,
+    /// Its last judgement.
+    pub judged: Option<Judgement>,
+    /// When the next judgement is due.
+    pub due: Option<Timestamp>,
+}
+
+/// What the analysis says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Good.
+    Pass,
+    /// Bad.
+    Fail,
+    /// The numbers do not tell.
+    Inconclusive,
+    /// Too few numbers; never good.
+    NoData,
+}
+
+/// One judgement; it counts once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// What it says.
+    pub verdict: Verdict,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// What is known at the moment of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Accepted, resolved, and a route of ours sends to the service.
+    pub ready: bool,
+    /// The epoch that every ready replica serves; `None` while one does not answer or a clock is off.
+    pub programmed: Option<u64>,
+    /// Inside the schedule and not frozen.
+    pub window_open: bool,
+    /// The routes point at the canary by themselves.
+    pub completed: bool,
+    /// The newest judgement.
+    pub judgement: Option<Judgement>,
+    /// The command annotation.
+    pub command: Option<String>,
+    /// The abort annotation.
+    pub abort: Option<String>,
+}
+
+/// Something to tell the users of the release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A new attempt began, at weight 0.
+    Began,
+    /// The phase is another one.
+    Phase(Phase),
+    /// A step was entered.
+    Step(usize),
+    /// A verdict is another one.
+    Verdict(Verdict),
+    /// A command was done.
+    Done(String),
+    /// A command was refused, with the reason.
+    Refused(String, String),
+    /// The release was aborted, with the reason.
+    Aborted(String),
+}
+
+/// What is so from now on, and what to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The new state; equal to the old one when nothing changed.
+    pub state: State,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+impl State {
+    /// The state of an object whose status is empty.
+    pub fn empty(now: Timestamp) -> Self {
+        Self {
+            phase: Phase::Pending,
+            segment: Segment::flat("", 1, 0, 0, now),
+            attempt: 0,
+            started_at: now,
+            strategy: None,
+            position: 0,
+            running: None,
+            pauses: Pauses::default(),
+            fails_in_row: 0,
+            fails: 0,
+            last_command: None,
+            last_abort: None,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What a table is built from: plain data, compared to tell whether anything changed, and shown in goldens.
+
+use serde::Serialize;
+use serin_split::Segment;
+use std::net::SocketAddr;
+
+/// Everything that is served. Equal configs give equal tables.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Config {
+    /// In no order that matters: the table orders them by precedence.
+    pub routes: Vec<Route>,
+    /// What routes and releases point at, by index.
+    pub backends: Vec<Backend>,
+    /// What routes point at, by index.
+    pub releases: Vec<Release>,
+}
+
+/// One host and path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// The object it comes from, `kind/namespace/name`, for logs.
+    pub object: String,
+    /// Which hosts.
+    pub host: HostMatch,
+    /// Which paths.
+    pub path: PathMatch,
+    /// What it does without a release: an index of [`Config::backends`]; `None`: 503, the reference does not resolve.
+    pub backend: Option<usize>,
+    /// The releases that may decide, the most specific first (S13). The first one decides.
+    pub releases: Vec<RouteRelease>,
+}
+
+/// A release on one route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteRelease {
+    /// An index of [`Config::releases`].
+    pub release: usize,
+    /// Side B on this route: an index of [`Config::backends`]; `None`: it does not resolve, so it has no endpoint.
+    pub canary: Option<usize>,
+}
+
+/// Which hosts a route takes. All text is lower case, without port and trailing dot.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub enum HostMatch {
+    /// Exactly this one.
+    Exact(String),
+    /// `*.suffix`: one label more, as Ingress says; holds the suffix without `*.`.
+    Wildcard(String),
+    /// Every one.
+    Any,
+}
+
+/// Which paths a route takes, in canonical spelling.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub enum PathMatch {
+    /// Exactly this one.
+    Exact(String),
+    /// Element by element; no trailing slash but for `/` itself.
+    Prefix(String),
+}
+
+/// One port of one Service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backend {
+    /// `namespace/service:port`, for logs and metrics.
+    pub name: String,
+    /// Ready ones, sorted, each once.
+    pub ready: Vec<SocketAddr>,
+    /// Serving and terminating ones: used as stable while none is ready (KEP-1669), never as canary.
+    pub draining: Vec<SocketAddr>,
+}
+
+/// One release, as the proxy serves it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Release {
+    /// The namespace of the object.
+    pub namespace: String,
+    /// The name of the object.
+    pub name: String,
+    /// The id of the release that spec and observed revision give.
+    pub id: String,
+    /// The object's uid: counters of one uid and id go on over tables.
+    pub uid: String,
+    /// What is hashed.
+    pub by: By,
+    /// How many buckets.
+    pub buckets: u32,
+    /// The salt.
+    pub salt: String,
+    /// In order.
+    pub overrides: Vec<Override>,
+    /// How the path becomes the canary's.
+    pub path: Option<PathRewrite>,
+    /// 503 instead of stable while the canary has no ready endpoint.
+    pub fail_when_unavailable: bool,
+    /// The weight: a segment, or all to stable with overrides off (S14).
+    #[serde(serialize_with = "traffic")]
+    pub traffic: Traffic,
+}
+
+/// What is served of a release.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Traffic {
+    /// All to stable, overrides and groups are off: aborted, or status is another release's.
+    RolledBack {
+        /// The epoch that this replica saw in status.
+        epoch: u64,
+    },
+    /// What status says, capped by what the spec lowered since.
+    Segment {
+        /// The line.
+        segment: Segment,
+        /// Never more buckets than this.
+        cap: u32,
+    },
+}
+
+/// What is hashed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum By {
+    /// The authenticated consumer.
+    Consumer,
+    /// The originating address.
+    ClientIp,
+    /// A header, in lower case.
+    Header(String),
+    /// A cookie.
+    Cookie(String),
+    /// A query parameter.
+    QueryParam(String),
+    /// A claim.
+    Claim(String),
+    /// Nothing.
+    Request,
+}
+
+/// One override.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Override {
+    /// The header (in lower case) or cookie that it reads.
+    pub source: Source,
+    /// What it must be.
+    pub matches: Match,
+}
+
+/// Where an override reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Source {
+    /// A header, in lower case.
+    Header(String),
+    /// A cookie.
+    Cookie(String),
+}
+
+/// What the value must be, and where it goes then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Match {
+    /// `always` to the canary, `never` to stable.
+    AlwaysNever,
+    /// Exactly this.
+    Exact(String, Side),
+    /// Matched by this.
+    Regex(String, Side),
+}
+
+/// The two destinations of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Side {
+    /// Side A.
+    Stable,
+    /// Side B.
+    Canary,
+}
+
+/// A rewrite of the path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum PathRewrite {
+    /// The prefix that the matched route names becomes this; of an Exact match the whole path.
+    Prefix(String),
+    /// The whole path becomes this.
+    Full(String),
+}
+
+fn traffic<S: serde::Serializer>(traffic: &Traffic, s: S) -> Result<S::Ok, S::Error> {
+    match traffic {
+        Traffic::RolledBack { epoch } => s.collect_str(&format_args!("rolled back, epoch {epoch}")),
+        Traffic::Segment { segment: g, cap } => s.collect_str(&format_args!(
+            "{}..{} of {} over {}..{} until {}, floor {}, at most {cap}, epoch {}",
+            g.from, g.to, g.buckets, g.starts_at, g.ends_at, g.until, g.floor, g.epoch
+        )),
+    }
+}

@@ -1,0 +1,1 @@
+//! What tests share: loopback origins, builders, a real API server.
