@@ -1,75 +1,48 @@
-//! The project's own chores. `cargo xtask test` is what CI runs; `cargo xtask generate` writes what is generated.
+//! The project's chores. `cargo xtask test` is what CI runs, and all it runs.
 
 mod architecture;
+mod run;
+mod tiers;
 
-use anyhow::{Context, Result, bail};
-use std::path::Path;
-use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask test [--long] [TIER]...
+
+Runs the tiers in order, or only those named. All run even when one fails. --long adds the forms of the tests that take minutes.
+A tier that cannot run here says what is missing; with CI=true that is a failure.
+
+tiers:";
 
 fn main() -> ExitCode {
-    let command = std::env::args().nth(1);
-    let outcome = match command.as_deref() {
-        Some("test") => test(),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask test")),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(("test", words)) = arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) else {
+        return usage(arguments.iter().any(|word| matches!(word.as_str(), "help" | "--help" | "-h")));
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("xtask: {error:#}");
-            ExitCode::FAILURE
+    if words.iter().any(|word| matches!(word.as_str(), "--help" | "-h")) {
+        return usage(true);
+    }
+    let (options, names): (Vec<&str>, Vec<&str>) = words.iter().map(String::as_str).partition(|word| word.starts_with('-'));
+    if let Some(unknown) = options.iter().find(|option| **option != "--long") {
+        eprintln!("error: no option {unknown}");
+        return usage(false);
+    }
+    match tiers::chosen(&names) {
+        Ok(chosen) if tiers::test(&chosen, !options.is_empty()) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(unknown) => {
+            eprintln!("error: no tier {unknown}");
+            usage(false)
         }
     }
 }
 
-/// A tier's name and what it runs.
-type Tier = (&'static str, fn() -> Result<()>);
-
-/// Every tier in order, from fast to slow. All run even when one fails, so that one run shows all there is to mend.
-const TIERS: [Tier; 5] = [
-    ("format", || cargo(&["fmt", "--all", "--check"])),
-    ("architecture", architecture::check),
-    ("lint", || cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])),
-    ("test", || cargo(&["test", "--workspace"])),
-    ("docs", || run(Command::new("cargo").args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))),
-];
-
-fn test() -> Result<()> {
-    let mut failed = Vec::new();
-    for (name, tier) in TIERS {
-        let start = Instant::now();
-        let outcome = tier();
-        let seconds = start.elapsed().as_secs_f64();
-        match outcome {
-            Ok(()) => println!("tier {name}: passed in {seconds:.1} s"),
-            Err(error) => {
-                println!("tier {name}: FAILED in {seconds:.1} s: {error:#}");
-                failed.push(name);
-            }
-        }
+/// Asked for, it goes to standard output; after a mistake, to standard error.
+fn usage(asked: bool) -> ExitCode {
+    let text = format!("{USAGE} {}", tiers::names().join(", "));
+    if asked {
+        println!("{text}");
+        return ExitCode::SUCCESS;
     }
-    println!("{} passed, {} failed", TIERS.len() - failed.len(), failed.len());
-    if !failed.is_empty() {
-        bail!("failed: {}", failed.join(", "));
-    }
-    Ok(())
-}
-
-fn cargo(arguments: &[&str]) -> Result<()> {
-    run(Command::new("cargo").args(arguments))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let line = format!("{command:?}");
-    let status =
-        command.current_dir(root()).status().with_context(|| format!("{line} could not start; is rustup's toolchain installed?"))?;
-    if !status.success() {
-        bail!("{line} ended with {status}");
-    }
-    Ok(())
-}
-
-/// The top of the repository.
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    eprintln!("{text}");
+    ExitCode::from(2)
 }
