@@ -1,1 +1,3 @@
 //! Watches, leader, status writer, file source: what connects the pure crates to the world.
+
+pub mod standalone;

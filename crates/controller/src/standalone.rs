@@ -1,0 +1,4 @@
+//! Standalone mode: manifests in a folder, and an in-process store that plays the API server's part.
+
+pub mod manifests;
+pub mod store;

@@ -1,0 +1,273 @@
+//! The store of standalone mode: it plays the API server's part, with the same rules.
+//!
+//! Files own an object's content, labels and annotations; commands add annotations of their own; status is written against a
+//! resourceVersion. What the API server would refuse is not stored: the last good content serves on.
+
+use super::manifests::{Key, Manifest};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use serin_api::Finding;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Every object, as an API server would serve it.
+#[derive(Debug, Default)]
+pub struct Store {
+    objects: BTreeMap<Key, Stored>,
+    resource_version: u64,
+}
+
+/// One object.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The object with its metadata and status.
+    pub object: Value,
+    /// Why the content that the file has now is refused; the object holds the last good one.
+    pub refused: Vec<Finding>,
+    /// Whether the content is one that was admitted; what never was is shown as it is, so that its author sees what is refused.
+    good: bool,
+    /// Annotations that the file gave: only these go when the file drops them.
+    of_file: BTreeSet<String>,
+}
+
+/// An object that is another one now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It was written.
+    Applied(Key),
+    /// It is gone.
+    Deleted(Key),
+}
+
+/// A write that came too late, or to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// There is no such object.
+    #[error("{0} not found")]
+    NotFound(Key),
+    /// The object changed since it was read: read and decide again.
+    #[error("{0} has changed: read it again")]
+    Conflict(Key),
+}
+
+/// What may be stored at all, and what a new object is given.
+pub trait Admission {
+    /// Applies defaults, and says why the content would be refused; empty when it would not.
+    fn admit(&mut self, key: &Key, object: &mut Value) -> Vec<Finding>;
+    /// A uid for a new object.
+    fn uid(&mut self) -> String;
+}
+
+impl Store {
+    /// Every object, in the order of its key.
+    pub fn objects(&self) -> impl Iterator<Item = (&Key, &Stored)> {
+        self.objects.iter()
+    }
+
+    /// One object.
+    pub fn object(&self, key: &Key) -> Option<&Stored> {
+        self.objects.get(key)
+    }
+
+    /// The files hold exactly these objects now.
+    pub fn replace(&mut self, mut manifests: BTreeMap<Key, Manifest>, admission: &mut impl Admission, now: Timestamp) -> Vec<Change> {
+        let gone: Vec<Key> = self.objects.keys().filter(|key| !manifests.contains_key(key)).cloned().collect();
+        let mut changes: Vec<Change> = gone.into_iter().inspect(|key| drop(self.objects.remove(key))).map(Change::Deleted).collect();
+        while let Some((key, manifest)) = manifests.pop_first() {
+            if self.apply(&key, manifest.object, admission, now) {
+                changes.push(Change::Applied(key));
+            }
+        }
+        changes
+    }
+
+    fn apply(&mut self, key: &Key, mut object: Value, admission: &mut impl Admission, now: Timestamp) -> bool {
+        let refused = admission.admit(key, &mut object);
+        let old = self.objects.get(key);
+        let (content, labels, annotations) = (content(&object), object["metadata"]["labels"].take(), annotations(&object));
+        let of_file: BTreeSet<String> = annotations.keys().cloned().collect();
+        let mut next = match old {
+            Some(old) => old.clone(),
+            None => Stored { object: born(key, &object, admission.uid(), now), refused: Vec::new(), good: false, of_file: BTreeSet::new() },
+        };
+        if refused.is_empty() || !next.good {
+            next.good = refused.is_empty();
+            let changed = self::content(&next.object) != content;
+            replace_content(&mut next.object, content);
+            if old.is_some() && changed {
+                next.object["metadata"]["generation"] = json!(generation(&next.object) + 1);
+            }
+        }
+        let mut merged = self::annotations(&next.object);
+        merged.retain(|name, _| !next.of_file.contains(name));
+        merged.extend(annotations);
+        set_or_remove(&mut next.object["metadata"], "annotations", Value::Object(merged));
+        set_or_remove(&mut next.object["metadata"], "labels", labels);
+        (next.refused, next.of_file) = (refused, of_file);
+        if old.is_some_and(|old| old.object == next.object && old.refused == next.refused) {
+            return false;
+        }
+        self.put(key.clone(), next);
+        true
+    }
+
+    /// Merges annotations, as a merge patch of `metadata.annotations` does; `None` removes one.
+    pub fn annotate(&mut self, key: &Key, patch: &[(&str, Option<&str>)]) -> Result<(), WriteError> {
+        let mut next = self.objects.get(key).cloned().ok_or_else(|| WriteError::NotFound(key.clone()))?;
+        let mut merged = annotations(&next.object);
+        for (name, value) in patch {
+            match value {
+                Some(value) => merged.insert((*name).to_owned(), json!(value)),
+                None => merged.remove(*name),
+            };
+        }
+        set_or_remove(&mut next.object["metadata"], "annotations", Value::Object(merged));
+        self.put(key.clone(), next);
+        Ok(())
+    }
+
+    /// Writes the whole status, if the object is still the one that the decision was made from. Unchanged content bumps nothing.
+    pub fn write_status(&mut self, key: &Key, resource_version: &str, status: Value) -> Result<(), WriteError> {
+        let mut next = self.objects.get(key).cloned().ok_or_else(|| WriteError::NotFound(key.clone()))?;
+        if next.object["metadata"]["resourceVersion"] != resource_version {
+            return Err(WriteError::Conflict(key.clone()));
+        }
+        if next.object["status"] != status {
+            next.object["status"] = status;
+            self.put(key.clone(), next);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, key: Key, mut stored: Stored) {
+        self.resource_version += 1;
+        stored.object["metadata"]["resourceVersion"] = json!(self.resource_version.to_string());
+        self.objects.insert(key, stored);
+    }
+}
+
+/// A new object, without content yet.
+fn born(key: &Key, object: &Value, uid: String, now: Timestamp) -> Value {
+    let mut metadata = json!({"name": key.name, "uid": uid, "generation": 1, "creationTimestamp": format!("{now:.0}")});
+    if !key.namespace.is_empty() {
+        metadata["namespace"] = json!(key.namespace);
+    }
+    json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": metadata})
+}
+
+/// All that files own beside metadata: `spec`, or what a kind has in its place.
+fn content(object: &Value) -> Map<String, Value> {
+    let fields = object.as_object().into_iter().flatten();
+    fields.filter(|(name, _)| !is_of_the_store(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn replace_content(object: &mut Value, content: Map<String, Value>) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|name, _| is_of_the_store(name));
+        fields.extend(content);
+    }
+}
+
+fn is_of_the_store(field: &str) -> bool {
+    matches!(field, "apiVersion" | "kind" | "metadata" | "status")
+}
+
+fn annotations(object: &Value) -> Map<String, Value> {
+    object["metadata"]["annotations"].as_object().cloned().unwrap_or_default()
+}
+
+fn generation(object: &Value) -> i64 {
+    object["metadata"]["generation"].as_i64().unwrap_or(1)
+}
+
+fn set_or_remove(metadata: &mut Value, field: &str, value: Value) {
+    let Some(metadata) = metadata.as_object_mut() else { return };
+    match &value {
+        Value::Object(map) if !map.is_empty() => metadata.insert(field.to_owned(), value),
+        _ => metadata.remove(field),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serin_api::Condition;
+
+    /// Refuses what has `spec.bad`.
+    struct Rules(u32);
+
+    impl Admission for Rules {
+        fn admit(&mut self, _: &Key, object: &mut Value) -> Vec<Finding> {
+            let bad = object.pointer("/spec/bad").is_some();
+            let finding =
+                Finding { condition: Condition::Accepted, reason: "InvalidSpec", field: "spec.bad".into(), message: "It is bad.".into() };
+            bad.then_some(finding).into_iter().collect()
+        }
+
+        fn uid(&mut self) -> String {
+            self.0 += 1;
+            format!("uid-{}", self.0)
+        }
+    }
+
+    fn key() -> Key {
+        Key { kind: "CanaryRelease".into(), namespace: "shop".into(), name: "checkout".into() }
+    }
+
+    fn file(spec: Value, annotations: Value) -> BTreeMap<Key, Manifest> {
+        let metadata = json!({"name": "checkout", "namespace": "shop", "annotations": annotations});
+        let object = json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease", "metadata": metadata, "spec": spec});
+        BTreeMap::from([(key(), Manifest { key: key(), object })])
+    }
+
+    fn replace(store: &mut Store, files: BTreeMap<Key, Manifest>) -> Vec<Change> {
+        store.replace(files, &mut Rules(0), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn generation_counts_changes_of_the_spec_only() {
+        let mut store = Store::default();
+        assert_eq!(replace(&mut store, file(json!({"weight": 1}), json!({}))), [Change::Applied(key())]);
+        assert!(replace(&mut store, file(json!({"weight": 1}), json!({}))).is_empty(), "nothing changed");
+        replace(&mut store, file(json!({"weight": 1}), json!({"team": "shop"})));
+        assert_eq!(store.object(&key()).unwrap().object["metadata"]["generation"], 1);
+        replace(&mut store, file(json!({"weight": 2}), json!({"team": "shop"})));
+        let metadata = &store.object(&key()).unwrap().object["metadata"];
+        assert_eq!((&metadata["generation"], &metadata["uid"], &metadata["resourceVersion"]), (&json!(2), &json!("uid-1"), &json!("3")));
+        assert_eq!(replace(&mut store, BTreeMap::new()), [Change::Deleted(key())]);
+    }
+
+    #[test]
+    fn refused_content_leaves_the_last_good_one() {
+        let mut store = Store::default();
+        replace(&mut store, file(json!({"bad": 1}), json!({})));
+        assert_eq!(store.object(&key()).unwrap().object["spec"], json!({"bad": 1}), "what was never good is shown as it is");
+        replace(&mut store, file(json!({"weight": 2}), json!({})));
+        assert!(store.object(&key()).unwrap().refused.is_empty());
+        replace(&mut store, file(json!({"bad": 3}), json!({})));
+        replace(&mut store, file(json!({"bad": 4}), json!({})));
+        let stored = store.object(&key()).unwrap();
+        assert_eq!((&stored.object["spec"], stored.refused.len()), (&json!({"weight": 2}), 1));
+        assert_eq!(stored.object["metadata"]["generation"], 2);
+    }
+
+    #[test]
+    fn a_file_drops_its_own_annotations_and_no_command() {
+        let mut store = Store::default();
+        replace(&mut store, file(json!({}), json!({"team": "shop"})));
+        store.annotate(&key(), &[("serin.dev/command", Some("pause@1"))]).unwrap();
+        replace(&mut store, file(json!({}), json!({})));
+        assert_eq!(store.object(&key()).unwrap().object["metadata"]["annotations"], json!({"serin.dev/command": "pause@1"}));
+        store.annotate(&key(), &[("serin.dev/command", None)]).unwrap();
+        assert_eq!(store.object(&key()).unwrap().object["metadata"].get("annotations"), None);
+    }
+
+    #[test]
+    fn status_is_written_against_the_version_that_was_read() {
+        let mut store = Store::default();
+        replace(&mut store, file(json!({}), json!({})));
+        store.write_status(&key(), "1", json!({"phase": "Pending"})).unwrap();
+        assert_eq!(store.write_status(&key(), "1", json!({"phase": "Steady"})), Err(WriteError::Conflict(key())));
+        store.write_status(&key(), "2", json!({"phase": "Pending"})).unwrap();
+        assert_eq!(store.object(&key()).unwrap().object["metadata"]["resourceVersion"], "2", "unchanged content bumps nothing");
+    }
+}
