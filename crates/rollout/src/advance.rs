@@ -2,9 +2,9 @@
 
 use crate::phase::Phase;
 use crate::plan::{Analysis, NoTraffic, OnFail, Step, Strategy};
-use crate::{Segment, later};
 use crate::state::{Event, Running, Verdict};
 use crate::step::Turn;
+use crate::{Segment, later};
 use jiff::SignedDuration;
 
 /// How far ahead a line may run without a new decision.

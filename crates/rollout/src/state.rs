@@ -1,9 +1,9 @@
 //! What a release remembers between decisions, and what each decision is made from.
 
+use crate::Segment;
 use crate::command::{AbortRecord, Record};
 use crate::phase::{Pauses, Phase};
 use crate::plan::Strategy;
-use crate::Segment;
 use jiff::Timestamp;
 
 /// Everything a release remembers; it lives in `.status`.

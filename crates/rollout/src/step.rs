@@ -1,9 +1,9 @@
 //! The state machine: one decision, at most one step.
 
+use crate::Segment;
 use crate::command::{AbortRecord, Command, Record, Verb, names_another};
 use crate::phase::{Pauses, Phase};
 use crate::plan::Plan;
-use crate::Segment;
 use crate::state::{Decision, Event, Evidence, State};
 use jiff::Timestamp;
 
