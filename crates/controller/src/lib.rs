@@ -1,3 +1,4 @@
 //! Watches, leader, status writer, file source: what connects the pure crates to the world.
 
+pub mod admin;
 pub mod standalone;
