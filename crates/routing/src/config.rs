@@ -39,8 +39,8 @@ pub struct RouteRelease {
     pub canary: Option<usize>,
 }
 
-/// Which hosts a route takes. All text is lower case, without port and trailing dot.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+/// Which hosts a route takes. All text is lower case, without port and trailing dot. The order is that of precedence.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum HostMatch {
     /// Exactly this one.
     Exact(String),
@@ -48,10 +48,12 @@ pub enum HostMatch {
     Wildcard(String),
     /// Every one.
     Any,
+    /// What no other route takes: the default backend, whatever its path says.
+    Default,
 }
 
-/// Which paths a route takes, in canonical spelling.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+/// Which paths a route takes, in canonical spelling. Exact goes before Prefix; of prefixes that match, the longest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum PathMatch {
     /// Exactly this one.
     Exact(String),
@@ -179,6 +181,16 @@ pub enum PathRewrite {
     Prefix(String),
     /// The whole path becomes this.
     Full(String),
+}
+
+impl Traffic {
+    /// The epoch that is served, which a replica acknowledges.
+    pub fn epoch(&self) -> u64 {
+        match self {
+            Self::RolledBack { epoch } => *epoch,
+            Self::Segment { segment, .. } => segment.epoch,
+        }
+    }
 }
 
 fn traffic<S: serde::Serializer>(traffic: &Traffic, s: S) -> Result<S::Ok, S::Error> {

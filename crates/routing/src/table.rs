@@ -1,0 +1,148 @@
+//! The table: built once from a config, asked by every request.
+
+use crate::config::{self, HostMatch, PathMatch};
+use crate::paths::Paths;
+use crate::{Config, Policies, Release, rewrite};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Everything that is served, ready to be asked. Immutable: the next config is the next table.
+#[derive(Debug)]
+pub struct Table {
+    routes: Vec<Route>,
+    backends: Vec<Arc<Backend>>,
+    releases: Vec<Arc<Release>>,
+    exact: HashMap<String, Paths>,
+    /// By the suffix behind the first label.
+    wildcard: HashMap<String, Paths>,
+    any: Paths,
+    default: Option<usize>,
+}
+
+/// What a request of one host and path gets.
+#[derive(Debug)]
+pub struct Route {
+    /// The object it comes from, `kind/namespace/name`, for logs.
+    pub object: String,
+    /// Which hosts it takes.
+    pub host: HostMatch,
+    /// Which paths it takes.
+    pub path: PathMatch,
+    /// Side A; `None`: 503, the reference does not resolve.
+    pub backend: Option<Arc<Backend>>,
+    /// The releases that may decide, the most specific first (S13). The first one decides.
+    pub releases: Vec<RouteRelease>,
+}
+
+/// A release on one route.
+#[derive(Debug)]
+pub struct RouteRelease {
+    /// The release.
+    pub release: Arc<Release>,
+    /// Side B on this route; `None`: it does not resolve, so it has no endpoint.
+    pub canary: Option<Arc<Backend>>,
+}
+
+/// One port of one Service.
+#[derive(Debug)]
+pub struct Backend {
+    /// Its place in [`Table::backends`]: what a worker keeps for each backend is a list of that order.
+    pub index: usize,
+    /// `namespace/service:port`, for logs and metrics.
+    pub name: String,
+    /// Ready endpoints, sorted, each once.
+    pub ready: Vec<SocketAddr>,
+    /// Serving and terminating ones: used as stable while none is ready (KEP-1669), never as canary.
+    pub draining: Vec<SocketAddr>,
+}
+
+impl Table {
+    /// The table of a config. An index that points nowhere counts as a reference that does not resolve.
+    pub fn new(config: Config, policies: &mut Policies) -> Self {
+        let renewed = policies.renew(&config.releases);
+        let releases = config.releases.into_iter().zip(renewed).enumerate();
+        let releases: Vec<_> = releases.map(|(index, (release, policy))| Arc::new(Release::new(index, release, policy))).collect();
+        let backends: Vec<_> = config.backends.into_iter().enumerate().map(|(index, b)| Arc::new(Backend::new(index, b))).collect();
+
+        let mut routes: Vec<_> = config.routes.into_iter().map(|route| Route::new(route, &backends, &releases)).collect();
+        // A compiler gives each host and path once. Should it not, the order of the routes must not decide.
+        routes.sort_by(|a, b| (&a.host, &a.path, &a.object).cmp(&(&b.host, &b.path, &b.object)));
+
+        let (any, default) = (Paths::default(), None);
+        let mut table = Self { routes, backends, releases, exact: HashMap::new(), wildcard: HashMap::new(), any, default };
+        for (index, route) in table.routes.iter().enumerate() {
+            let paths = match &route.host {
+                HostMatch::Exact(host) => table.exact.entry(host.clone()).or_default(),
+                HostMatch::Wildcard(suffix) => table.wildcard.entry(suffix.clone()).or_default(),
+                HostMatch::Any => &mut table.any,
+                HostMatch::Default => {
+                    table.default.get_or_insert(index);
+                    continue;
+                }
+            };
+            paths.insert(&route.path, index);
+        }
+        table
+    }
+
+    /// The route that takes this host (lower case, without port and trailing dot) and canonical path. Allocates nothing.
+    ///
+    /// Of all routes whose host and path both match, the most specific host wins, and within that host the exact path, then the longest
+    /// prefix. So a path that the exact host does not have falls to the wildcard and then to the routes without a host: Ingress v1 lets
+    /// a rule without host apply to all traffic and asks that host and path match, and Gateway API ranks by host only what matches.
+    /// (Proxies that choose a server block by host first, as nginx and Envoy do, answer 404 there.) Last comes the default backend.
+    pub fn lookup(&self, host: &str, path: &str) -> Option<&Route> {
+        let exact = || self.exact.get(host)?.lookup(path);
+        let wildcard = || match host.split_once('.') {
+            Some((label, suffix)) if !label.is_empty() => self.wildcard.get(suffix)?.lookup(path),
+            _ => None,
+        };
+        let index = exact().or_else(wildcard).or_else(|| self.any.lookup(path)).or(self.default)?;
+        self.routes.get(index)
+    }
+
+    /// Every route, in the order of precedence within a host.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// Every backend, in the order of the config.
+    pub fn backends(&self) -> &[Arc<Backend>] {
+        &self.backends
+    }
+
+    /// Every release, in the order of the config.
+    pub fn releases(&self) -> &[Arc<Release>] {
+        &self.releases
+    }
+}
+
+impl Route {
+    fn new(route: config::Route, backends: &[Arc<Backend>], releases: &[Arc<Release>]) -> Self {
+        let backend = |index: Option<usize>| index.and_then(|index| backends.get(index).cloned());
+        let applied = |applied: &config::RouteRelease| {
+            let release = Arc::clone(releases.get(applied.release)?);
+            Some(RouteRelease { release, canary: backend(applied.canary) })
+        };
+        Self {
+            releases: route.releases.iter().filter_map(applied).collect(),
+            backend: backend(route.backend),
+            object: route.object,
+            host: route.host,
+            path: route.path,
+        }
+    }
+
+    /// The path that the canary of `release` gets for `path`, which this route takes (S17).
+    pub fn rewrite<'a>(&self, release: &'a Release, path: &'a str) -> Cow<'a, str> {
+        release.path.as_ref().map_or(Cow::Borrowed(path), |how| rewrite::rewrite(how, &self.path, path))
+    }
+}
+
+impl Backend {
+    fn new(index: usize, backend: config::Backend) -> Self {
+        Self { index, name: backend.name, ready: backend.ready, draining: backend.draining }
+    }
+}
