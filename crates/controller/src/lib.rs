@@ -1,4 +1,5 @@
 //! Watches, leader, status writer, file source: what connects the pure crates to the world.
 
 pub mod admin;
+pub mod client;
 pub mod standalone;

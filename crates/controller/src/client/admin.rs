@@ -1,0 +1,81 @@
+//! A standalone's releases, through its admin port.
+
+use crate::admin::{MERGE_PATCH, Name};
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// The longest answer that is read: a thousand releases fit in.
+const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+/// How long one exchange may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A standalone's admin port, by its address.
+#[derive(Debug, Clone)]
+pub struct AdminClient {
+    address: String,
+}
+
+impl AdminClient {
+    /// `HOST:PORT`, with or without `http://` before it.
+    pub fn new(address: &str) -> Self {
+        Self { address: address.trim_start_matches("http://").trim_end_matches('/').to_owned() }
+    }
+
+    /// All releases with their status, by namespace and name.
+    pub async fn list(&self) -> anyhow::Result<Vec<Value>> {
+        let mut answer = self.exchange(Method::GET, "/v1/releases", Bytes::new()).await?;
+        match answer.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => Ok(items),
+            _ => bail!("{} answered without items: is it serin's admin port?", self.address),
+        }
+    }
+
+    /// One release with its status.
+    pub async fn release(&self, name: &Name) -> anyhow::Result<Value> {
+        self.exchange(Method::GET, &path(name), Bytes::new()).await
+    }
+
+    /// A merge patch of its annotations; answers the release after it.
+    pub async fn patch(&self, name: &Name, patch: &Value) -> anyhow::Result<Value> {
+        self.exchange(Method::POST, &path(name), patch.to_string().into()).await
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
+        let exchange = async {
+            let stream = TcpStream::connect(&self.address)
+                .await
+                .with_context(|| format!("{}: is `serin standalone` running there?", self.address))?;
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+            let connection = tokio::spawn(connection);
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header(header::HOST, &self.address)
+                .header(header::CONTENT_TYPE, MERGE_PATCH)
+                .body(Full::new(body))
+                .with_context(|| format!("--admin {} is no address", self.address))?;
+            let response = sender.send_request(request).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(anyhow::Error::from_boxed)?.to_bytes();
+            connection.abort();
+            let answer: Value =
+                serde_json::from_slice(&body).with_context(|| format!("{} answered {status} without JSON", self.address))?;
+            match answer["error"].as_str() {
+                Some(error) if !status.is_success() => bail!("{error}"),
+                _ if !status.is_success() => bail!("{} answered {status}", self.address),
+                _ => Ok(answer),
+            }
+        };
+        tokio::time::timeout(TIMEOUT, exchange).await.with_context(|| format!("{} did not answer within {TIMEOUT:?}", self.address))?
+    }
+}
+
+fn path(name: &Name) -> String {
+    format!("/v1/releases/{}/{}", name.namespace, name.name)
+}
