@@ -2,6 +2,9 @@
 
 use jiff::Timestamp;
 
+/// No command that tools send is longer.
+const MAX_CHARS: usize = 128;
+
 /// What a person may order; abort has an annotation of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -29,8 +32,9 @@ pub struct Command {
 }
 
 impl Command {
-    /// Reads the annotation's value.
+    /// Reads the annotation's value; of one that is too long for status, the beginning.
     pub fn parse(text: &str) -> Self {
+        let text = text.char_indices().nth(MAX_CHARS).map_or(text, |(end, _)| &text[..end]);
         let (word, token) = match text.split_once('@') {
             Some((word, token)) => (word, Some(token.to_owned())),
             None => (text, None),
@@ -71,8 +75,19 @@ pub struct Record {
     pub token: Option<String>,
     /// When it was decided.
     pub at: Timestamp,
-    /// Why it was not done; `None` when it was.
-    pub refused: Option<String>,
+    /// Whether it was done, else why not.
+    pub outcome: Outcome,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// It was refused, with a sentence that says when it may be done.
+    Refused(String),
+    /// It was there before the release: recorded, so that it is never done later, and nobody is told.
+    Ignored,
 }
 
 /// What became of the last abort.

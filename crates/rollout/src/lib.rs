@@ -1,18 +1,27 @@
-//! The life of a release, decided: `step(plan, state, evidence, now) -> Decision`.
+//! The life of a release, decided: `step(plan, state, evidence, now) -> Decision`; the verdict of checks; and the status that users read.
 //!
-//! Not here: a clock, a random source, I/O, or anything of Kubernetes. The caller reads and writes; this crate only decides.
+//! Not here: a clock, a random source, I/O, or a client. The caller reads and writes; this crate only decides.
 
 mod advance;
 pub mod command;
+pub mod history;
+pub mod judge;
+mod line;
+mod obey;
 pub mod phase;
 pub mod plan;
+pub mod share;
 pub mod state;
 pub mod step;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
+pub use judge::judge;
+pub use plan::Plan;
 pub use serin_split::Segment;
-pub use step::step;
+pub use state::{Decision, Evidence, State};
+pub use step::{hold, step};
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,14 +1,15 @@
-//! What a release's author asked for, in plain and valid types.
+//! What a release's author asked for, as far as its life needs it.
 
 use jiff::{SignedDuration, Timestamp};
+use serin_api::Release;
+use serin_api::identity;
+use serin_api::release::{Analysis, Step, Strategy, WHOLE};
+use std::fmt::Write;
 
-/// The whole, in ten-thousandths of a percent.
-pub const WHOLE: u32 = 1_000_000;
-
-/// The spec of a release, as far as its life needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The part of a valid spec that moves the weight.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The id that spec and observed revision give ([`crate::release_id`]).
+    /// The id that spec and observed revision give.
     pub release: String,
     /// Whether this release decides anything.
     pub enabled: bool,
@@ -24,117 +25,72 @@ pub struct Plan {
     pub progress_deadline: SignedDuration,
 }
 
-/// How the weight moves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Strategy {
-    /// A fixed share, 0..=[`WHOLE`].
-    Percentage(u32),
-    /// A fixed share as a fraction; `den` is at least 1.
-    Weights {
-        /// The canary's weight.
-        num: u32,
-        /// The sum of both weights.
-        den: u32,
-    },
-    /// 0 to 100 % on one line.
-    Linear {
-        /// Default: when the release was first Programmed.
-        start: Option<Timestamp>,
-        /// How long the whole line takes.
-        duration: SignedDuration,
-    },
-    /// One step after another, then everyone.
-    Steps(Vec<Step>),
-}
-
-/// One step of [`Strategy::Steps`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Rise to `share` over `ramp`, then hold it for `hold`.
-    Weight {
-        /// 0..=[`WHOLE`].
-        share: u32,
-        /// How long the rise takes.
-        ramp: SignedDuration,
-        /// How long the weight is held after it (`for`).
-        hold: SignedDuration,
-    },
-    /// Wait for `resume`.
-    Pause,
-}
-
-/// How the verdicts are used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Analysis {
-    /// Time between judgements.
-    pub interval: SignedDuration,
-    /// What a step without data does when its time is over.
-    pub no_traffic: NoTraffic,
-    /// What a failed analysis does.
-    pub on_fail: OnFail,
-    /// Failed judgements in a row that are too many.
-    pub consecutive: u32,
-    /// Failed judgements of an attempt that are too many.
-    pub total: u32,
-}
-
-/// What a step without data does when its time is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoTraffic {
-    /// Wait for data.
-    Hold,
-    /// Go on all the same.
-    Continue,
-    /// Abort.
-    Abort,
-}
-
-/// What a failed analysis does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFail {
-    /// Weight 0 at once.
-    Abort,
-    /// Keep the weight, wait for a person.
-    Pause,
-}
-
 impl Plan {
-    /// k of a share: `floor(buckets * share)` (S3).
+    /// The plan of a parsed release; `id` is the identity that spec and observed revision give.
+    pub fn of(release: &Release, id: &str) -> Self {
+        let mut strategy = release.strategy.clone();
+        if let Strategy::Linear { start: Some(start), .. } = &mut strategy {
+            *start = to_millis(*start);
+        }
+        Self {
+            release: id.to_owned(),
+            enabled: release.enabled,
+            paused: release.paused,
+            buckets: release.split.buckets.max(1),
+            strategy,
+            analysis: release.analysis.clone(),
+            progress_deadline: release.progress_deadline,
+        }
+    }
+
+    /// k of a share in ten-thousandths of a percent: `floor(buckets * share)` (S3).
     pub fn k_of(&self, share: u32) -> u32 {
         fraction(self.buckets, share, WHOLE)
+    }
+
+    /// How many steps there are, with the last one to everyone; 0 for a fixed order.
+    pub fn stages(&self) -> usize {
+        match &self.strategy {
+            Strategy::Percentage(_) | Strategy::Weights { .. } => 0,
+            Strategy::Linear { .. } => 1,
+            Strategy::Steps(steps) => steps.len() + usize::from(last_share(steps) < WHOLE),
+        }
+    }
+
+    /// The step at `index`, from 0: those of the author, then "everyone" unless the last weight is everyone already.
+    pub fn stage(&self, index: usize) -> Option<Step> {
+        let everyone = |ramp| Step::Weight { share: WHOLE, ramp, hold: SignedDuration::ZERO };
+        match &self.strategy {
+            _ if index >= self.stages() => None,
+            Strategy::Percentage(_) | Strategy::Weights { .. } => None,
+            Strategy::Linear { duration, .. } => Some(everyone(*duration)),
+            Strategy::Steps(steps) => Some(steps.get(index).cloned().unwrap_or_else(|| everyone(SignedDuration::ZERO))),
+        }
+    }
+
+    /// How long the weight of a step is held after its rise; one interval when a step names no time and is judged.
+    pub fn hold_of(&self, step: &Step) -> SignedDuration {
+        match step {
+            Step::Pause => SignedDuration::ZERO,
+            Step::Weight { share, ramp, hold } if ramp.is_zero() && hold.is_zero() => {
+                self.judged(*share == WHOLE).map_or(SignedDuration::ZERO, |a| a.interval)
+            }
+            Step::Weight { hold, .. } => *hold,
+        }
+    }
+
+    /// The analysis, when one of its checks has a say: at full weight there is no stable side to compare with.
+    pub fn judged(&self, at_full_weight: bool) -> Option<&Analysis> {
+        let has_a_say = |a: &&Analysis| a.checks.iter().any(|c| !c.dry_run && (c.max.is_some() || !at_full_weight));
+        self.analysis.as_ref().filter(has_a_say)
     }
 
     /// k of a fixed order (percentage, weights); `None` for strategies that have an end.
     pub(crate) fn order(&self) -> Option<u32> {
         match self.strategy {
             Strategy::Percentage(share) => Some(self.k_of(share)),
-            Strategy::Weights { num, den } => Some(fraction(self.buckets, num, den)),
+            Strategy::Weights { stable, canary } => Some(fraction(self.buckets, canary, stable.saturating_add(canary))),
             Strategy::Linear { .. } | Strategy::Steps(_) => None,
-        }
-    }
-
-    /// The step at `index`: those of the author, then "everyone" unless the last weight is everyone already.
-    pub(crate) fn stage(&self, index: usize) -> Option<Step> {
-        let everyone = |ramp| Step::Weight { share: WHOLE, ramp, hold: SignedDuration::ZERO };
-        match &self.strategy {
-            Strategy::Percentage(_) | Strategy::Weights { .. } => None,
-            Strategy::Linear { duration, .. } => (index == 0).then(|| everyone(*duration)),
-            Strategy::Steps(steps) => match steps.get(index) {
-                Some(step) => Some(step.clone()),
-                None if index == steps.len() && last_share(steps) < WHOLE => Some(everyone(SignedDuration::ZERO)),
-                None => None,
-            },
-        }
-    }
-
-    /// How long the weight of a step is held after its rise; one interval when a step names no time and is judged.
-    pub(crate) fn hold_of(&self, step: &Step) -> SignedDuration {
-        match step {
-            Step::Pause => SignedDuration::ZERO,
-            Step::Weight { ramp, hold, .. } if ramp.is_zero() && hold.is_zero() => {
-                self.analysis.as_ref().map_or(SignedDuration::ZERO, |a| a.interval)
-            }
-            Step::Weight { hold, .. } => *hold,
         }
     }
 
@@ -144,6 +100,34 @@ impl Plan {
         let not_above = |step: &Step| matches!(step, Step::Weight { share, .. } if self.k_of(*share) <= k);
         steps.iter().rposition(not_above).unwrap_or(0)
     }
+
+    /// The moment before which a linear release only waits.
+    pub(crate) fn start(&self) -> Option<Timestamp> {
+        if let Strategy::Linear { start, .. } = self.strategy { start } else { None }
+    }
+
+    /// A short text that changes when, and only when, the strategy does. It stands in status, so its form never changes.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = match &self.strategy {
+            Strategy::Percentage(share) => write!(text, "percentage {share}"),
+            Strategy::Weights { stable, canary } => write!(text, "weights {stable} {canary}"),
+            Strategy::Linear { start, duration } => {
+                write!(text, "linear {} {}", start.map_or(String::new(), |s| s.to_string()), duration.as_millis())
+            }
+            Strategy::Steps(steps) => steps.iter().try_for_each(|step| match step {
+                Step::Weight { share, ramp, hold } => write!(text, "weight {share} {} {};", ramp.as_millis(), hold.as_millis()),
+                Step::Pause => write!(text, "pause;"),
+            }),
+        };
+        identity::release_id(&[("strategy", &text)])
+    }
+}
+
+/// Times in status have milliseconds, so decisions are made with no more.
+pub(crate) fn to_millis(t: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(t.as_millisecond()).unwrap_or(t)
 }
 
 fn last_share(steps: &[Step]) -> u32 {

@@ -2,11 +2,12 @@
 
 use crate::Segment;
 use crate::command::{AbortRecord, Record};
+use crate::history::Entry;
 use crate::phase::{Pauses, Phase};
-use crate::plan::Strategy;
-use jiff::Timestamp;
+use crate::plan::to_millis;
+use jiff::{SignedDuration, Timestamp};
 
-/// Everything a release remembers; it lives in `.status`.
+/// Everything a release remembers; it lives in `.status`, so its times have milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// Where the release stands.
@@ -17,28 +18,38 @@ pub struct State {
     pub attempt: u32,
     /// When this attempt began.
     pub started_at: Timestamp,
-    /// The strategy that the position belongs to; another one is an edit.
-    pub strategy: Option<Strategy>,
+    /// When it was promoted, completed or aborted.
+    pub ended_at: Option<Timestamp>,
+    /// The strategy that the position belongs to, in short; another one is an edit.
+    pub strategy: Option<String>,
     /// The step to enter when none runs: 0 at the beginning, else where an edit left the release.
     pub position: usize,
     /// The running step.
     pub running: Option<Running>,
+    /// Where the line of a linear release lies in time (S9).
+    pub line: Option<Line>,
     /// What keeps it paused.
     pub pauses: Pauses,
     /// Failed judgements in a row.
     pub fails_in_row: u32,
     /// Failed judgements of this attempt.
     pub fails: u32,
+    /// Why it was aborted, or paused by the analysis: a sentence.
+    pub cause: Option<String>,
+    /// The id of a release that this one replaced when that was promoted and not finalised.
+    pub not_finalized: Option<String>,
     /// The last command.
     pub last_command: Option<Record>,
     /// The last abort; cleared when its annotation is gone.
     pub last_abort: Option<AbortRecord>,
+    /// What happened, oldest first; at most [`crate::history::KEPT`].
+    pub history: Vec<Entry>,
 }
 
-/// The step that runs.
+/// The step that runs; for a fixed order, the time in which it is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// Its place in the plan, from 0.
+    /// Its place in the plan, from 0; the number of steps when all are over.
     pub index: usize,
     /// The epoch that replicas must serve before its clock starts.
     pub epoch: u64,
@@ -50,12 +61,21 @@ pub struct Running {
     pub planned_end: Timestamp,
     /// About when it was last decided, to the half minute.
     pub seen_at: Timestamp,
-    /// Since when it is paused or outside its window.
+    /// Since when it is paused.
     pub stopped_at: Option<Timestamp>,
     /// Its last judgement.
     pub judged: Option<Judgement>,
     /// When the next judgement is due.
     pub due: Option<Timestamp>,
+}
+
+/// Where a linear release's line lies: it starts at `start + held` (S9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The author's start, else when the release was first Programmed.
+    pub start: Timestamp,
+    /// How long the weight might not rise since then.
+    pub held: SignedDuration,
 }
 
 /// What the analysis says.
@@ -87,12 +107,14 @@ pub struct Evidence {
     pub ready: bool,
     /// The epoch that every ready replica serves; `None` while one does not answer or a clock is off.
     pub programmed: Option<u64>,
-    /// Inside the schedule and not frozen.
-    pub window_open: bool,
+    /// The canary has a ready endpoint.
+    pub canary_ready: bool,
     /// The routes point at the canary by themselves.
     pub completed: bool,
-    /// The newest judgement.
+    /// The newest judgement, of counts since the running step's clock started.
     pub judgement: Option<Judgement>,
+    /// The sentence of the check that failed in it ([`crate::judge::failure`]).
+    pub failure: Option<String>,
     /// The command annotation.
     pub command: Option<String>,
     /// The abort annotation.
@@ -106,8 +128,8 @@ pub enum Event {
     Began,
     /// The phase is another one.
     Phase(Phase),
-    /// A step was entered.
-    Step(usize),
+    /// A step was entered: its place from 0, of how many.
+    Step(usize, usize),
     /// A verdict is another one.
     Verdict(Verdict),
     /// A command was done.
@@ -130,19 +152,25 @@ pub struct Decision {
 impl State {
     /// The state of an object whose status is empty.
     pub fn empty(now: Timestamp) -> Self {
+        let now = to_millis(now);
         Self {
             phase: Phase::Pending,
             segment: Segment::flat("", 1, 0, 0, now),
             attempt: 0,
             started_at: now,
+            ended_at: None,
             strategy: None,
             position: 0,
             running: None,
+            line: None,
             pauses: Pauses::default(),
             fails_in_row: 0,
             fails: 0,
+            cause: None,
+            not_finalized: None,
             last_command: None,
             last_abort: None,
+            history: Vec::new(),
         }
     }
 }

@@ -1,20 +1,42 @@
 //! The state machine: one decision, at most one step.
 
 use crate::Segment;
-use crate::command::{AbortRecord, Command, Record, Verb, names_another};
 use crate::phase::{Pauses, Phase};
-use crate::plan::Plan;
+use crate::plan::{Plan, to_millis};
 use crate::state::{Decision, Event, Evidence, State};
 use jiff::Timestamp;
 
 /// Decides what is so at `now`. The same input gives the same decision, and a decision made again changes nothing.
 pub fn step(plan: &Plan, state: &State, evidence: &Evidence, now: Timestamp) -> Decision {
-    let mut turn = Turn { plan, evidence, now, state: state.clone(), events: Vec::new() };
+    let mut turn = Turn { plan, evidence, now: to_millis(now), state: state.clone(), events: Vec::new() };
     turn.decide();
-    if turn.state.phase != state.phase {
-        turn.events.push(Event::Phase(turn.state.phase));
+    finish(state, turn.state, turn.events, turn.now)
+}
+
+/// Decides for an object whose spec is not accepted: what is served stays, nothing rises until it is cured, and an abort is obeyed.
+///
+/// A release that has not begun stays Pending; what was ordered for it is decided when it begins.
+pub fn hold(state: &State, evidence: &Evidence, now: Timestamp) -> Decision {
+    let now = to_millis(now);
+    let (mut next, mut events) = (state.clone(), Vec::new());
+    if !state.segment.release.is_empty() {
+        next.obey_abort(evidence, now, &mut events);
+        next.stop(now);
     }
-    Decision { state: turn.state, events: turn.events }
+    finish(state, next, events, now)
+}
+
+fn finish(before: &State, mut state: State, mut events: Vec<Event>, now: Timestamp) -> Decision {
+    if state.phase != before.phase {
+        events.push(Event::Phase(state.phase));
+    }
+    state.ended_at = match state.phase.is_over() {
+        true if state.phase == before.phase => state.ended_at.or(Some(now)),
+        true => Some(now),
+        false => None,
+    };
+    state.remember(&events, now);
+    Decision { state, events }
 }
 
 /// One decision under way.
@@ -35,169 +57,72 @@ impl Turn<'_> {
             self.begin();
         }
         self.obey_command(unborn);
-        self.obey_abort();
+        self.state.obey_abort(self.evidence, self.now, &mut self.events);
         if matches!(self.state.phase, Phase::Aborted | Phase::Disabled | Phase::Completed) {
             return;
         }
         if self.evidence.completed {
-            self.state.phase = Phase::Completed;
-            return self.flatten(0);
+            return self.complete();
         }
-        if matches!(self.state.phase, Phase::Pending | Phase::Scheduled) {
-            self.state.phase = match (self.evidence.ready, self.evidence.window_open) {
-                (true, true) => Phase::Progressing,
-                (true, false) => Phase::Scheduled,
-                (false, _) => self.state.phase,
-            };
-            if self.state.phase != Phase::Progressing {
-                return;
-            }
+        if matches!(self.state.phase, Phase::Pending | Phase::Scheduled) && !self.starts() {
+            return;
         }
         self.advance();
+        if self.state.phase == Phase::Promoted {
+            self.state.not_finalized = None;
+        }
     }
 
     fn disable(&mut self) {
         if self.state.phase != Phase::Disabled {
             self.state.phase = Phase::Disabled;
             self.state.running = None;
-            self.flatten(0);
+            self.state.flatten(0, self.now);
         }
+    }
+
+    /// The routes do without the release what the canary does: it decides nothing more (S10).
+    fn complete(&mut self) {
+        self.state.phase = Phase::Completed;
+        self.state.running = None;
+        self.state.not_finalized = None;
+        self.state.flatten(0, self.now);
     }
 
     /// A new attempt: weight 0 in the same write, from the first step.
-    fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         let state = &mut self.state;
+        let replaced = &state.segment.release;
+        if state.phase == Phase::Promoted && *replaced != self.plan.release {
+            state.not_finalized = Some(replaced.clone());
+        }
+        // A status that is empty may be one that was lost: replicas then know an epoch, and would ignore a lower one.
+        let epoch = match state.segment.epoch {
+            0 => u64::try_from(self.now.as_millisecond()).unwrap_or(1),
+            last => last.saturating_add(1),
+        };
         state.phase = Phase::Pending;
         state.attempt = state.attempt.saturating_add(1);
         state.started_at = self.now;
-        state.strategy = Some(self.plan.strategy.clone());
+        state.ended_at = None;
+        state.strategy = Some(self.plan.fingerprint());
         state.position = 0;
         state.running = None;
+        state.line = None;
         state.pauses = Pauses::default();
-        state.fails_in_row = 0;
-        state.fails = 0;
-        state.segment = Segment::flat(&self.plan.release, self.plan.buckets, 0, state.segment.epoch.saturating_add(1), self.now);
+        (state.fails_in_row, state.fails) = (0, 0);
+        state.cause = None;
+        state.segment = Segment::flat(&self.plan.release, self.plan.buckets, 0, epoch, self.now);
         self.events.push(Event::Began);
     }
 
-    fn obey_abort(&mut self) {
-        let Some(token) = &self.evidence.abort else {
-            self.state.last_abort = None;
-            return;
-        };
-        if self.state.last_abort.as_ref().is_some_and(|last| last.token == *token) {
-            return;
+    /// Whether a release that waits begins now; one that has begun never comes back here.
+    fn starts(&mut self) -> bool {
+        if self.evidence.ready {
+            let waits = self.plan.start().is_some_and(|start| self.now < start);
+            self.state.phase = if waits { Phase::Scheduled } else { Phase::Progressing };
         }
-        let refused = match self.state.phase {
-            _ if names_another(token, &self.plan.release) => Some("The abort is for another release."),
-            Phase::Completed => Some("The release is completed: it decides nothing."),
-            Phase::Disabled => Some("The release is disabled: it decides nothing."),
-            _ => None,
-        };
-        self.state.last_abort = Some(AbortRecord { token: token.clone(), at: self.now, refused: refused.map(str::to_owned) });
-        match refused {
-            Some(why) => self.events.push(Event::Refused("abort".to_owned(), why.to_owned())),
-            None => self.abort("It was aborted by command."),
-        }
-    }
-
-    /// Weight 0 at once; waits for nobody (S14).
-    pub(crate) fn abort(&mut self, why: &str) {
-        if self.state.phase != Phase::Aborted {
-            self.state.phase = Phase::Aborted;
-            self.state.running = None;
-            self.flatten(0);
-            self.events.push(Event::Aborted(why.to_owned()));
-        }
-    }
-
-    fn obey_command(&mut self, unborn: bool) {
-        let Some(text) = &self.evidence.command else { return };
-        let command = Command::parse(text);
-        if self.state.last_command.as_ref().is_some_and(|last| command.is(last)) {
-            return;
-        }
-        let foreign = command.token.as_deref().is_some_and(|token| names_another(token, &self.plan.release));
-        let result = match command.verb {
-            None => Err("The command is not one of promote, pause, resume, skip and retry."),
-            Some(_) if foreign => Err("The command is for another release."),
-            Some(verb) if unborn && verb != Verb::Pause => Err("The command is older than this release."),
-            Some(verb) => self.obey(verb),
-        };
-        self.events.push(match result {
-            Ok(()) => Event::Done(command.text.clone()),
-            Err(why) => Event::Refused(command.text.clone(), why.to_owned()),
-        });
-        let refused = result.err().map(str::to_owned);
-        self.state.last_command = Some(Record { command: command.text, token: command.token, at: self.now, refused });
-    }
-
-    fn obey(&mut self, verb: Verb) -> Result<(), &'static str> {
-        let phase = self.state.phase;
-        match (verb, phase) {
-            (_, Phase::Disabled) => Err("The release is disabled: it decides nothing."),
-            (_, Phase::Completed) => Err("The release is completed: it decides nothing."),
-            (Verb::Retry, Phase::Aborted) => {
-                self.begin();
-                Ok(())
-            }
-            (Verb::Retry, _) => Err("Only an aborted release can be retried."),
-            (_, Phase::Aborted) => Err("The release is aborted. Use retry, or make a new revision."),
-            (Verb::Pause, _) => {
-                self.state.pauses.command = true;
-                Ok(())
-            }
-            (Verb::Resume, _) => self.resume(),
-            (Verb::Promote | Verb::Skip, Phase::Progressing | Phase::Paused) if !self.evidence.window_open => {
-                Err("It is outside its window, or frozen. Try again when the window opens.")
-            }
-            (Verb::Promote, Phase::Progressing | Phase::Paused) => self.promote(),
-            (Verb::Skip, Phase::Progressing | Phase::Paused) => self.skip(),
-            (Verb::Promote | Verb::Skip, _) => Err("The release is not under way."),
-        }
-    }
-
-    fn resume(&mut self) -> Result<(), &'static str> {
-        if !self.state.pauses.any() {
-            return Err("The release is not paused by a command, a step or the analysis.");
-        }
-        let (judged, by_step) = (self.state.pauses.analysis, self.state.pauses.step);
-        self.state.pauses = Pauses::default();
-        if judged {
-            self.forgive();
-        }
-        if by_step && let Some(running) = &mut self.state.running {
-            running.clock = Some(self.now);
-        }
-        Ok(())
-    }
-
-    fn promote(&mut self) -> Result<(), &'static str> {
-        if self.plan.order().is_some() {
-            return Err("A percentage, weights or groups are an order of their own: change the spec instead.");
-        }
-        self.state.pauses = Pauses::default();
-        self.enter(usize::MAX);
-        self.jump(self.plan.buckets);
-        Ok(())
-    }
-
-    fn skip(&mut self) -> Result<(), &'static str> {
-        if self.plan.paused || self.state.pauses.command {
-            return Err("The release is paused. Resume it first.");
-        }
-        match &self.state.running {
-            Some(running) if self.plan.stage(running.index).is_some() => {
-                if !self.programmed(running.epoch) {
-                    return Err("Not every replica serves this step yet. Try again when Programmed is True.");
-                }
-                let index = running.index.saturating_add(1);
-                self.state.pauses = Pauses::default();
-                self.enter(index);
-                Ok(())
-            }
-            _ => Err("There is no step to skip."),
-        }
+        self.state.phase == Phase::Progressing
     }
 
     /// Whether every ready replica serves `epoch` or a later one.
@@ -205,11 +130,13 @@ impl Turn<'_> {
         self.evidence.programmed.is_some_and(|served| served >= epoch)
     }
 
-    /// A flat line at `k`, when the line is not that already.
-    pub(crate) fn flatten(&mut self, k: u32) {
-        let s = &self.state.segment;
-        if (s.from, s.to, s.floor) != (k, k, 0) {
-            self.state.segment = Segment::flat(&s.release, s.buckets, k, s.epoch.saturating_add(1), self.now);
-        }
+    /// Whether someone keeps the weight where it is.
+    pub(crate) fn held(&self) -> bool {
+        self.plan.paused || self.state.pauses.any()
+    }
+
+    /// The number of buckets that the canary has.
+    pub(crate) fn served(&self) -> u32 {
+        self.state.segment.k(self.now)
     }
 }

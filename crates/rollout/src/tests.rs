@@ -1,12 +1,14 @@
 //! Tables of (phase, event), and what must hold for any order of events.
 
+use crate::command::Outcome;
 use crate::phase::Phase;
-use crate::plan::{Analysis, NoTraffic, OnFail, Plan, Step, Strategy, WHOLE};
+use crate::plan::Plan;
 use crate::state::{Decision, Event, Evidence, Judgement, State, Verdict};
 use crate::step;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
+use serin_api::release::{Analysis, Check, NoTraffic, OnFail, Step, Strategy, WHOLE};
 
 const MIN: i64 = 60;
 
@@ -39,11 +41,29 @@ fn plan(strategy: Strategy) -> Plan {
 }
 
 fn analysis() -> Analysis {
-    Analysis { interval: secs(30), no_traffic: NoTraffic::Hold, on_fail: OnFail::Abort, consecutive: 1, total: 3 }
+    let check = Check { name: "errors".into(), dry_run: false, max: Some(10_000), max_increase: None };
+    Analysis {
+        interval: secs(30),
+        min_requests: 200,
+        no_traffic: NoTraffic::Hold,
+        on_fail: OnFail::Abort,
+        consecutive: 1,
+        total: 3,
+        checks: vec![check],
+    }
 }
 
 fn fine() -> Evidence {
-    Evidence { ready: true, programmed: None, window_open: true, completed: false, judgement: None, command: None, abort: None }
+    Evidence {
+        ready: true,
+        programmed: None,
+        canary_ready: true,
+        completed: false,
+        judgement: None,
+        failure: None,
+        command: None,
+        abort: None,
+    }
 }
 
 /// A release whose replicas follow at once, decided each 10 s.
@@ -144,7 +164,7 @@ fn a_fixed_order_is_served_at_once_and_lowering_waits_for_nobody() {
     w.run(10);
     assert_eq!((w.state.phase, w.k()), (Phase::Paused, 100));
     w.evidence.programmed = None;
-    w.plan.strategy = Strategy::Weights { num: 1, den: 101 };
+    w.plan.strategy = Strategy::Weights { stable: 100, canary: 1 };
     w.decide();
     assert_eq!(w.k(), 9);
     w.plan.paused = false;
@@ -200,22 +220,6 @@ fn a_step_past_its_progress_deadline_is_aborted() {
 }
 
 #[test]
-fn a_closed_window_stops_advances_but_never_an_abort() {
-    let mut w = World::new(plan(steps()));
-    w.evidence.window_open = false;
-    w.run(MIN);
-    assert_eq!((w.state.phase, w.k()), (Phase::Scheduled, 0));
-    w.evidence.window_open = true;
-    w.run(MIN);
-    w.evidence.window_open = false;
-    w.run(60 * MIN);
-    assert_eq!((w.index(), w.k()), (Some(0), 10));
-    w.evidence.abort = Some("0123456789-1".into());
-    w.decide();
-    assert_eq!((w.state.phase, w.k()), (Phase::Aborted, 0));
-}
-
-#[test]
 fn an_edit_of_the_steps_never_lowers_the_weight() {
     let mut w = World::new(plan(steps()));
     w.run(70 * MIN);
@@ -235,9 +239,9 @@ fn commands_are_done_once_and_refusals_are_recorded() {
     assert_eq!((w.index(), again.events), (Some(1), vec![]));
     let foreign = w.command("promote@aaaaaaaaaa-1");
     assert!(matches!(foreign.events[..], [Event::Refused(..)]));
-    assert!(w.state.last_command.as_ref().is_some_and(|r| r.refused.is_some()));
+    assert!(w.state.last_command.as_ref().is_some_and(|r| matches!(r.outcome, Outcome::Refused(_))));
     w.command("retry@b");
-    assert!(w.state.last_command.as_ref().is_some_and(|r| r.refused.is_some()));
+    assert!(w.state.last_command.as_ref().is_some_and(|r| matches!(r.outcome, Outcome::Refused(_))));
     w.command("promote@c");
     assert_eq!((w.k(), w.state.phase), (1000, Phase::Progressing));
     w.run(10);
@@ -286,7 +290,7 @@ enum Happening {
     Time(i64),
     Programmed(bool),
     Ready(bool),
-    Window(bool),
+    CanaryReady(bool),
     Says(Option<Verdict>),
     Command(&'static str),
     Abort,
@@ -303,7 +307,7 @@ fn strategies() -> impl proptest::strategy::Strategy<Value = Strategy> {
         Just(Strategy::Steps(vec![weight(5, 0, 0), weight(60, 300, 0)])),
         Just(Strategy::Linear { start: None, duration: secs(3600) }),
         (0..=WHOLE).prop_map(Strategy::Percentage),
-        (0u32..10).prop_map(|num| Strategy::Weights { num, den: 10 }),
+        (0u32..10).prop_map(|num| Strategy::Weights { stable: 10 - num, canary: num }),
     ]
 }
 
@@ -314,9 +318,9 @@ fn happenings() -> impl proptest::strategy::Strategy<Value = Vec<Happening>> {
         2 => (0i64..100_000).prop_map(Happening::Time),
         3 => prop::bool::weighted(0.8).prop_map(Happening::Programmed),
         1 => any::<bool>().prop_map(Happening::Ready),
-        1 => any::<bool>().prop_map(Happening::Window),
+        1 => any::<bool>().prop_map(Happening::CanaryReady),
         3 => prop::sample::select(vec![None, Some(Pass), Some(Pass), Some(Fail), Some(NoData), Some(Inconclusive)]).prop_map(Happening::Says),
-        2 => prop::sample::select(vec!["pause", "resume", "skip", "retry"]).prop_map(Happening::Command),
+        2 => prop::sample::select(vec!["pause", "resume", "skip", "retry", "promote"]).prop_map(Happening::Command),
         1 => any::<bool>().prop_map(Happening::Paused),
         1 => prop::bool::weighted(0.8).prop_map(Happening::Enabled),
         1 => strategies().prop_map(Happening::Edit),
@@ -332,7 +336,7 @@ fn happen(w: &mut World, happening: &Happening, n: usize) {
         Happening::Time(s) => w.now += s,
         Happening::Programmed(yes) => w.evidence.programmed = yes.then_some(0),
         Happening::Ready(yes) => w.evidence.ready = *yes,
-        Happening::Window(yes) => w.evidence.window_open = *yes,
+        Happening::CanaryReady(yes) => w.evidence.canary_ready = *yes,
         Happening::Says(verdict) => w.verdict = *verdict,
         Happening::Command(verb) => w.evidence.command = Some(format!("{verb}@{n}")),
         Happening::Abort => w.evidence.abort = Some(n.to_string()),
@@ -370,7 +374,7 @@ proptest! {
             let (mut a, mut b) = (before.segment.clone(), after.segment.clone());
             (a.until, b.until) = (now, now);
             prop_assert!(a == b || after.segment.epoch > before.segment.epoch, "changed without a new epoch");
-            let entered = decision.events.iter().filter(|e| matches!(e, Event::Step(_))).count();
+            let entered = decision.events.iter().filter(|e| matches!(e, Event::Step(..))).count();
             prop_assert!(entered <= 1, "{:?}", decision.events);
 
             let abort = Evidence { abort: Some("stop".into()), ..w.evidence.clone() };

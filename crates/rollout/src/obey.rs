@@ -1,0 +1,147 @@
+//! What is done with a command, and why it may be refused.
+
+use crate::command::{AbortRecord, Command, Outcome, Record, Verb, names_another};
+use crate::phase::{Pauses, Phase};
+use crate::state::{Event, Evidence, State};
+use crate::step::Turn;
+use jiff::Timestamp;
+
+impl State {
+    /// Abort has an annotation of its own; it wins over everything, until the release is Completed.
+    pub(crate) fn obey_abort(&mut self, evidence: &Evidence, now: Timestamp, events: &mut Vec<Event>) {
+        let Some(token) = &evidence.abort else {
+            self.last_abort = None;
+            return;
+        };
+        if self.last_abort.as_ref().is_some_and(|last| last.token == *token) {
+            return;
+        }
+        let refused = match self.phase {
+            _ if names_another(token, &self.segment.release) => Some("It is for another release."),
+            Phase::Completed => Some("The release is completed: it decides nothing."),
+            Phase::Disabled => Some("The release is disabled: it decides nothing."),
+            _ => None,
+        };
+        self.last_abort = Some(AbortRecord { token: token.clone(), at: now, refused: refused.map(str::to_owned) });
+        match refused {
+            Some(why) => events.push(Event::Refused("abort".to_owned(), why.to_owned())),
+            None => self.abort("It was aborted by command.", now, events),
+        }
+    }
+
+    /// Weight 0 at once; waits for nobody (S14).
+    pub(crate) fn abort(&mut self, why: &str, now: Timestamp, events: &mut Vec<Event>) {
+        if self.phase != Phase::Aborted {
+            self.phase = Phase::Aborted;
+            self.running = None;
+            self.cause = Some(why.to_owned());
+            self.flatten(0, now);
+            events.push(Event::Aborted(why.to_owned()));
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// `unborn`: the object's status has no release, so a command that it carries is older than the release, such as one from a backup.
+    pub(crate) fn obey_command(&mut self, unborn: bool) {
+        let Some(text) = &self.evidence.command else { return };
+        let command = Command::parse(text);
+        if self.state.last_command.as_ref().is_some_and(|last| command.is(last)) {
+            return;
+        }
+        let foreign = command.token.as_deref().is_some_and(|token| names_another(token, &self.plan.release));
+        let outcome = match command.verb {
+            Some(verb) if unborn && verb != Verb::Pause => Outcome::Ignored,
+            None => Outcome::Refused("It is not one of promote, pause, resume, skip and retry.".to_owned()),
+            Some(_) if foreign => Outcome::Refused("It is for another release.".to_owned()),
+            Some(verb) => self.obey(verb).map_or_else(|why| Outcome::Refused(why.to_owned()), |()| Outcome::Done),
+        };
+        match &outcome {
+            Outcome::Done => self.events.push(Event::Done(command.text.clone())),
+            Outcome::Refused(why) => self.events.push(Event::Refused(command.text.clone(), why.clone())),
+            Outcome::Ignored => {}
+        }
+        self.state.last_command = Some(Record { command: command.text, token: command.token, at: self.now, outcome });
+    }
+
+    fn obey(&mut self, verb: Verb) -> Result<(), &'static str> {
+        match (verb, self.state.phase) {
+            (_, Phase::Disabled) => Err("The release is disabled: it decides nothing. Set spec.enabled to true first."),
+            (_, Phase::Completed) => Err("The release is completed: it decides nothing."),
+            (Verb::Retry, Phase::Aborted) => {
+                self.begin();
+                Ok(())
+            }
+            (Verb::Retry, _) => Err("Only an aborted release can be retried."),
+            (_, Phase::Aborted) => Err("The release is aborted. Use retry, or make a new revision."),
+            (Verb::Pause, Phase::Promoted) => Err("The release is promoted: there is nothing left to pause."),
+            (Verb::Pause, _) => {
+                self.state.pauses.command = true;
+                Ok(())
+            }
+            (Verb::Resume, _) => self.resume(),
+            (Verb::Promote | Verb::Skip, _) if self.plan.order().is_some() => {
+                Err("A percentage or weights are an order of their own: change the spec instead.")
+            }
+            (Verb::Promote | Verb::Skip, Phase::Pending | Phase::Scheduled) => {
+                Err("The release has not begun. Try again when it is Progressing.")
+            }
+            (Verb::Promote | Verb::Skip, _) if self.plan.paused => Err("spec.paused is true. Set it to false first."),
+            (Verb::Promote, Phase::Progressing | Phase::Paused) => self.promote(),
+            (Verb::Skip, Phase::Progressing | Phase::Paused) => self.skip(),
+            (Verb::Promote | Verb::Skip, Phase::Promoted | Phase::Steady) => Err("Everyone has the canary already."),
+        }
+    }
+
+    /// Ends what a command, a step or the analysis paused, never `spec.paused`.
+    fn resume(&mut self) -> Result<(), &'static str> {
+        match self.state.pauses {
+            pauses if pauses.any() => {
+                if pauses.analysis {
+                    self.forgive();
+                }
+                self.state.pauses = Pauses::default();
+                Ok(())
+            }
+            _ if self.plan.paused => Err("spec.paused is true, and only an edit ends that."),
+            _ => Err("The release is not paused by a command, a step or the analysis."),
+        }
+    }
+
+    /// 100 % in one write: skips steps and checks, but nothing rises past a replica that cannot follow, or to a dead canary.
+    fn promote(&mut self) -> Result<(), &'static str> {
+        if !self.evidence.ready {
+            return Err("The spec is not resolved. Promote when ResolvedRefs is True.");
+        }
+        if !self.evidence.canary_ready {
+            return Err("The canary has no ready endpoint. Promote when it has one.");
+        }
+        if self.evidence.programmed.is_none() {
+            return Err("Not every replica follows, so nothing rises. Promote when Programmed is True.");
+        }
+        self.state.pauses = Pauses::default();
+        self.state.cause = None;
+        self.enter(self.plan.stages());
+        self.jump();
+        Ok(())
+    }
+
+    fn skip(&mut self) -> Result<(), &'static str> {
+        if self.state.pauses.command || self.state.pauses.analysis {
+            return Err("The release is paused. Resume it first.");
+        }
+        match &self.state.running {
+            Some(running) if self.plan.stage(running.index).is_some() => {
+                if !self.programmed(running.epoch) || !self.evidence.ready {
+                    return Err("Not every replica serves this step yet. Skip when Programmed is True.");
+                }
+                let next = running.index.saturating_add(1);
+                self.state.pauses.step = false;
+                self.enter(next);
+                Ok(())
+            }
+            Some(_) => Err("There is no step left to skip."),
+            None => Err("No step runs yet. Skip when Programmed is True."),
+        }
+    }
+}
