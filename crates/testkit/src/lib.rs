@@ -1,1 +1,73 @@
-//! What tests share: loopback origins, builders, a real API server.
+//! What the tests of every crate share: a real API server, processes beside it, origins, and load.
+//!
+//! A test that needs a cluster stands in a test target whose name begins with `cluster` and that has `test = false` in its
+//! `Cargo.toml`: plain `cargo test` leaves it out, `cargo xtask test api-server` runs it. A test that has a form of minutes asks
+//! [`long`].
+
+#[cfg(target_os = "linux")]
+pub mod cluster;
+pub mod kubernetes;
+#[cfg(unix)]
+pub mod process;
+
+mod run;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+/// True when the long forms of the tests are asked for: `cargo xtask test --long`, or `SERIN_LONG=1`.
+pub fn long() -> bool {
+    std::env::var("SERIN_LONG").is_ok_and(|value| value == "1")
+}
+
+/// A program of this workspace in the profile of the running test, such as `serin` or `testkit`.
+///
+/// # Errors
+/// When it is not built. `cargo xtask test` builds all of them first.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let test = std::env::current_exe().context("the running test has no path")?;
+    // target/PROFILE/deps/TEST-HASH
+    let path = test.ancestors().nth(2).context("the running test is not in a target folder")?.join(name);
+    ensure!(path.is_file(), "{name} is not built; run `cargo build --workspace --bins`");
+    Ok(path)
+}
+
+/// Asks until the condition holds, and gives what it gave then.
+///
+/// # Errors
+/// After `within`: the last answer, with `what` was waited for.
+pub fn eventually<T>(what: &str, within: Duration, mut condition: impl FnMut() -> Result<T>) -> Result<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        match condition() {
+            Ok(value) => return Ok(value),
+            Err(error) if Instant::now() >= deadline => return Err(error.context(format!("not within {within:?}: {what}"))),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::bail;
+
+    #[test]
+    fn a_condition_that_comes_to_hold_gives_its_value() {
+        let mut asked = 0;
+        let value = eventually("three", Duration::from_secs(5), || {
+            asked += 1;
+            ensure!(asked == 3, "only {asked}");
+            Ok(asked)
+        });
+        assert_eq!(value.ok(), Some(3));
+    }
+
+    #[test]
+    fn a_condition_that_never_holds_ends_with_what_was_seen_last() {
+        let outcome: Result<()> = eventually("the weight is 5", Duration::ZERO, || bail!("it is 4"));
+        assert_eq!(outcome.err().map(|error| format!("{error:#}")).as_deref(), Some("not within 0ns: the weight is 5: it is 4"));
+    }
+}

@@ -1,5 +1,6 @@
 //! The project's chores. `cargo xtask test` is what CI runs, and all it runs.
 
+mod api_server;
 mod architecture;
 mod run;
 mod tiers;

@@ -1,15 +1,15 @@
 //! `cargo xtask test`: the tiers from fast to slow, and what came of each.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::architecture;
 use crate::run::{cargo, passes};
+use crate::{api_server, architecture};
 
 /// What came of a tier that did not fail.
-enum Outcome {
+pub(crate) enum Outcome {
     Passed,
     /// It cannot run here; the reason says what is missing and how to get it.
     NotRun(String),
@@ -28,6 +28,7 @@ const TIERS: &[Tier] = &[
     Tier { name: "lint", run: |_| lint() },
     Tier { name: "test", run: test_in_process },
     Tier { name: "docs", run: |_| docs() },
+    Tier { name: "api-server", run: api_server::check },
 ];
 
 /// Every tier's name, in order.
@@ -107,7 +108,11 @@ fn format() -> Result<Outcome> {
 }
 
 fn lint() -> Result<Outcome> {
-    with_component("clippy", "clippy", || passes(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])))
+    with_component("clippy", "clippy", || {
+        passes(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+        // `--all-targets` leaves out what has `test = false`.
+        passes(&mut cargo(&["clippy", "--workspace", "--test", api_server::TARGETS, "--", "-D", "warnings"]))
+    })
 }
 
 fn test_in_process(long: bool) -> Result<Outcome> {
@@ -121,7 +126,7 @@ fn docs() -> Result<Outcome> {
 }
 
 /// The variable that a test reads to choose its long form. Taken away without `--long`, so that a run depends on its command line alone.
-fn long_form(command: &mut std::process::Command, long: bool) -> &mut std::process::Command {
+pub(crate) fn long_form(command: &mut Command, long: bool) -> &mut Command {
     if long { command.env("SERIN_LONG", "1") } else { command.env_remove("SERIN_LONG") }
 }
 

@@ -1,0 +1,279 @@
+//! A real etcd and kube-apiserver, fresh for whoever starts them, without node and controllers.
+//!
+//! Each cluster has a network namespace of its own, so ports of the machine and other clusters do not matter. A wire leads from the
+//! machine into it: a client in the test reaches the API server at [`Cluster::server`], and origins in the test listen on an address
+//! of [`Cluster::outside`], where processes in the namespace reach them. The API server refuses endpoints on loopback.
+//!
+//! No controllers means: no EndpointSlices from Services, no garbage collection, no end to the deletion of a namespace. Tests create
+//! EndpointSlices, and take a namespace of their own when they share a cluster.
+//!
+//! All goes when the value is dropped, when the test panics, and when the test process is killed: see `site`.
+
+mod certificates;
+mod etcd;
+mod site;
+
+use std::fs;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::process::Process;
+use crate::run::is_there;
+use crate::{eventually, kubernetes};
+use site::Site;
+
+/// Alone on two cores it takes 3 s; beside builds, much longer.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+
+/// What this machine lacks to start a cluster, and how to get it; `None` when it can.
+pub fn missing() -> Option<String> {
+    let tools = [("openssl", "version", "openssl"), ("ip", "-V", "iproute2"), ("unshare", "-V", "util-linux")];
+    if let Some((tool, _, package)) = tools.iter().find(|(tool, argument, _)| !is_there(tool, argument)) {
+        return Some(format!("{tool} is not there; install the Debian package {package}"));
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Some("network namespaces need root; run as root, or in a container that is".into());
+    }
+    let may = Command::new("unshare").args(["--net", "true"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !may {
+        return Some("this container may not make network namespaces; give it the capabilities SYS_ADMIN and NET_ADMIN".into());
+    }
+    kubernetes::missing()
+}
+
+/// A running control plane without controllers.
+pub struct Cluster {
+    api_server: Mutex<Option<Process>>,
+    _etcd: Process,
+    binaries: PathBuf,
+    site: Site,
+}
+
+/// What a program that has ended left behind.
+#[derive(Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Its standard output when it ended well.
+    ///
+    /// # Errors
+    /// With its standard error when it did not.
+    pub fn ok(self) -> Result<String> {
+        ensure!(self.status.success(), "{}: {}", self.status, self.stderr.trim_end());
+        Ok(self.stdout)
+    }
+}
+
+impl Cluster {
+    /// Starts both and waits until the API server is ready. The first call on a machine builds them, for minutes.
+    ///
+    /// # Errors
+    /// With the reason of [`missing`], or with the last lines of what did not start. Nothing is left behind.
+    pub fn start() -> Result<Self> {
+        if let Some(reason) = missing() {
+            bail!("no cluster can run here: {reason}");
+        }
+        let binaries = kubernetes::binaries()?;
+        let site = Site::claim()?;
+        let server = site.address(1);
+        certificates::write(&site.folder, server)?;
+        write_kubeconfig(&site.folder, server)?;
+        let etcd = Process::start("etcd", etcd_command(&binaries, &site), &site.folder.join("etcd.log"))?;
+        let cluster = Self { api_server: Mutex::new(None), _etcd: etcd, binaries, site };
+        cluster.start_api_server()?;
+        Ok(cluster)
+    }
+
+    /// One cluster for all tests of a test binary, started by the first who asks. Give each test a namespace of its own.
+    ///
+    /// # Errors
+    /// Those of [`Cluster::start`], for everyone who asks.
+    pub fn shared() -> Result<&'static Self> {
+        static SHARED: OnceLock<Result<Cluster, String>> = OnceLock::new();
+        let shared = SHARED.get_or_init(|| Self::start().map_err(|error| format!("{error:#}")));
+        shared.as_ref().map_err(|error| anyhow::Error::msg(error.clone()))
+    }
+
+    /// The administrator's kubeconfig, good inside and outside the namespace. For a client in the test:
+    /// `kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default())`.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.site.folder.join("kubeconfig")
+    }
+
+    /// The URL of the API server.
+    pub fn server(&self) -> String {
+        format!("https://{}:6443", self.site.address(1))
+    }
+
+    /// A folder for what tests write; it goes with the cluster.
+    pub fn folder(&self) -> &Path {
+        &self.site.folder
+    }
+
+    /// An address for a process in the namespace, 2 to 99 (1 is the API server's). The machine reaches it too.
+    pub fn inside(&self, host: u8) -> Ipv4Addr {
+        debug_assert!(site::INSIDE.contains(&host), "no address {host} inside");
+        self.site.address(host)
+    }
+
+    /// An address for an origin or a client in the test process, 200 to 249. Processes in the namespace reach it.
+    pub fn outside(&self, host: u8) -> Ipv4Addr {
+        debug_assert!(site::OUTSIDE.contains(&host), "no address {host} outside");
+        self.site.address(host)
+    }
+
+    /// A program inside the namespace; start it with [`Cluster::spawn`].
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        inside(&self.site, program.as_ref())
+    }
+
+    /// Starts a command of [`Cluster::command`]; its log is `NAME.log` in [`Cluster::folder`].
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&self, name: &str, command: Command) -> Result<Process> {
+        Process::start(name, command, &self.site.folder.join(format!("{name}.log")))
+    }
+
+    /// kubectl as the administrator, with this standard input.
+    ///
+    /// # Errors
+    /// When it cannot be started; that it failed is in the output.
+    pub fn kubectl(&self, arguments: &[&str], stdin: &str) -> Result<Output> {
+        let mut command = self.command(self.binaries.join("kubectl"));
+        // Its default cache is the home folder, by address: a later cluster at this address would be shown this one's kinds.
+        command.arg("--kubeconfig").arg(self.kubeconfig()).arg("--cache-dir").arg(self.site.folder.join("cache")).args(arguments);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot start kubectl")?;
+        if let Some(mut input) = child.stdin.take() {
+            // kubectl that ends early closes the pipe; what it has to say is in its standard error.
+            let _ = input.write_all(stdin.as_bytes());
+        }
+        let output = child.wait_with_output().context("cannot wait for kubectl")?;
+        let text = |bytes| String::from_utf8(bytes).context("kubectl printed something other than UTF-8");
+        Ok(Output { status: output.status, stdout: text(output.stdout)?, stderr: text(output.stderr)? })
+    }
+
+    /// Applies these manifests, server-side.
+    ///
+    /// # Errors
+    /// With what kubectl says when one is refused.
+    pub fn apply(&self, manifests: &str) -> Result<()> {
+        let output = self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], manifests)?;
+        output.ok().map(drop).context("kubectl apply")
+    }
+
+    /// Applies CRDs and waits until their kinds are served. Apply all in one call and early: the first object of a kind that came
+    /// less than 2 s ago waits 2 s in the API server.
+    ///
+    /// # Errors
+    /// When one is refused or not established within 30 s.
+    pub fn apply_crds(&self, crds: &str) -> Result<()> {
+        self.apply(crds)?;
+        let wait = ["wait", "--for=condition=Established", "--timeout=30s", "-f", "-"];
+        self.kubectl(&wait, crds)?.ok().map(drop).context("a CRD is not established")
+    }
+
+    /// Kills the API server; etcd stays. Whoever is connected sees the connection break.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn stop_api_server(&self) -> Result<()> {
+        let process = self.api_server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        process.map_or(Ok(()), |mut process| process.sigkill().map(drop))
+    }
+
+    /// Starts it again and waits until it is ready.
+    ///
+    /// # Errors
+    /// With its last lines when it ends or is not ready in time.
+    pub fn start_api_server(&self) -> Result<()> {
+        let mut running = self.api_server.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = running.insert(self.spawn("kube-apiserver", api_server_command(&self.binaries, &self.site))?);
+        let answers = eventually("the API server is ready", READY_WITHIN, || {
+            if let Some(status) = process.ended()? {
+                // Not an error of the condition: it would be asked again until the deadline.
+                return Ok(Err(anyhow::anyhow!("kube-apiserver ended ({status})")));
+            }
+            self.kubectl(&["get", "--raw", "/readyz"], "")?.ok()?;
+            // The API server makes this namespace itself, a moment later.
+            self.kubectl(&["get", "--raw", "/api/v1/namespaces/default"], "")?.ok().map(|_| Ok(()))
+        });
+        let outcome = answers.and_then(|ended| ended);
+        outcome.with_context(|| format!("kube-apiserver:\n{}", process.last_lines()))
+    }
+
+    /// Stores an object past schema and validation, as JSON, under a key such as
+    /// `/registry/serin.dev/canaryreleases/NAMESPACE/NAME`. Watchers see it.
+    ///
+    /// # Errors
+    /// When etcd does not answer or refuses.
+    pub fn put_raw(&self, key: &str, value: &[u8]) -> Result<()> {
+        etcd::put(self.etcd(), key, value)
+    }
+
+    /// What etcd holds under this key.
+    ///
+    /// # Errors
+    /// When etcd does not answer.
+    pub fn read_raw(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        etcd::read(self.etcd(), key)
+    }
+
+    fn etcd(&self) -> SocketAddr {
+        (self.site.address(1), 2379).into()
+    }
+}
+
+fn inside(site: &Site, program: &Path) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", &site.namespace]).arg(program).current_dir(&site.folder);
+    command
+}
+
+fn write_kubeconfig(folder: &Path, server: Ipv4Addr) -> Result<()> {
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (authority, certificate, key) = (file("ca.crt"), file("admin.crt"), file("admin.key"));
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
+         contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]\n\
+         clusters: [{{name: test, cluster: {{server: \"https://{server}:6443\", certificate-authority: \"{authority}\"}}}}]\n\
+         users: [{{name: admin, user: {{client-certificate: \"{certificate}\", client-key: \"{key}\"}}}}]\n"
+    );
+    fs::write(folder.join("kubeconfig"), text).context("cannot write the kubeconfig")
+}
+
+fn etcd_command(binaries: &Path, site: &Site) -> Command {
+    let (client, peer) = (format!("http://{}:2379", site.address(1)), "http://127.0.0.1:2380");
+    let mut command = inside(site, &binaries.join("etcd"));
+    // A lone etcd waits its election timeout, a second by default.
+    command.args(["--data-dir", "etcd", "--unsafe-no-fsync", "--heartbeat-interval", "20", "--election-timeout", "200"]);
+    command.args(["--log-level", "warn", "--listen-client-urls", &client, "--advertise-client-urls", &client]);
+    command.args(["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]).arg(format!("--initial-cluster=default={peer}"));
+    command
+}
+
+fn api_server_command(binaries: &Path, site: &Site) -> Command {
+    let address = site.address(1);
+    let mut command = inside(site, &binaries.join("kube-apiserver"));
+    command.arg(format!("--etcd-servers=http://{address}:2379")).arg(format!("--advertise-address={address}"));
+    command.args(["--bind-address=0.0.0.0", "--secure-port=6443", "--cert-dir=certificates"]);
+    command.args(["--tls-cert-file=apiserver.crt", "--tls-private-key-file=apiserver.key", "--client-ca-file=ca.crt"]);
+    command.args(["--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount"]);
+    command.args(["--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=sa.pub"]);
+    command.args(["--service-account-signing-key-file=sa.key", "--endpoint-reconciler-type=none", "--profiling=false"]);
+    command
+}

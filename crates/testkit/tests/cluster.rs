@@ -1,0 +1,114 @@
+//! The cluster itself, against the real binaries.
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serin_testkit::cluster::Cluster;
+use serin_testkit::eventually;
+use serin_testkit::process::{Signal, shift_clock};
+
+const CONFIG_MAP: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: raw, namespace: default}, data: {key: value}}";
+
+#[test]
+fn an_object_is_taken_and_given_back() -> Result<()> {
+    let cluster = Cluster::shared()?;
+    cluster.apply(&CONFIG_MAP.replace("raw", "taken"))?;
+    let value = cluster.kubectl(&["get", "configmap", "taken", "-o", "jsonpath={.data.key}"], "")?.ok()?;
+    assert_eq!(value, "value");
+    Ok(())
+}
+
+#[test]
+fn what_is_stored_past_the_api_server_is_served_by_it() -> Result<()> {
+    let cluster = Cluster::shared()?;
+    let crd = "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: probes.testkit.serin.dev}, \
+               spec: {group: testkit.serin.dev, scope: Namespaced, names: {plural: probes, singular: probe, kind: Probe}, \
+               versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, properties: \
+               {spec: {type: object, properties: {weight: {type: integer, maximum: 10}}}}}}}]}}";
+    cluster.apply_crds(crd)?;
+    let probe = r#"{"apiVersion":"testkit.serin.dev/v1","kind":"Probe","metadata":{"name":"past","namespace":"default","uid":"1"},"spec":{"weight":99}}"#;
+    let key = "/registry/testkit.serin.dev/probes/default/past";
+    assert_eq!(cluster.read_raw(key)?, None);
+    cluster.put_raw(key, probe.as_bytes())?;
+    assert_eq!(cluster.read_raw(key)?.as_deref(), Some(probe.as_bytes()));
+    let weight = cluster.kubectl(&["get", "probe", "past", "-o", "jsonpath={.spec.weight}"], "")?.ok()?;
+    assert_eq!(weight, "99");
+    let refused = cluster.kubectl(&["apply", "-f", "-"], &probe.replace("past", "refused"))?;
+    assert!(refused.stderr.contains("spec.weight"), "{}", refused.stderr);
+    Ok(())
+}
+
+#[test]
+fn two_clusters_at_once_know_nothing_of_each_other() -> Result<()> {
+    let (one, other) = (Cluster::start()?, Cluster::start()?);
+    assert_ne!(one.server(), other.server());
+    one.apply(CONFIG_MAP)?;
+    let seen = other.kubectl(&["get", "configmap", "raw"], "")?;
+    assert!(seen.stderr.contains("NotFound"), "{}", seen.stderr);
+    Ok(())
+}
+
+#[test]
+fn the_api_server_goes_away_and_comes_back_with_its_objects() -> Result<()> {
+    let cluster = Cluster::start()?;
+    cluster.apply(CONFIG_MAP)?;
+    cluster.stop_api_server()?;
+    assert!(!cluster.kubectl(&["get", "configmap", "raw"], "")?.status.success());
+    cluster.start_api_server()?;
+    cluster.kubectl(&["get", "configmap", "raw"], "")?.ok()?;
+    Ok(())
+}
+
+#[test]
+fn a_dropped_cluster_leaves_no_namespace_no_process_and_no_folder() -> Result<()> {
+    let cluster = Cluster::start()?;
+    let folder = cluster.folder().to_owned();
+    let mut sleeper = cluster.command("sleep");
+    sleeper.arg("1000");
+    let mut sleeper = cluster.spawn("sleep", sleeper)?;
+    let namespace = Path::new("/run/netns").join(folder.file_name().context("a folder has a name")?);
+    assert!(folder.is_dir() && namespace.exists());
+    drop(cluster);
+    assert!(!folder.exists() && !namespace.exists());
+    assert!(sleeper.ended()?.is_some());
+    Ok(())
+}
+
+#[test]
+fn a_frozen_process_goes_on_when_it_is_let() -> Result<()> {
+    let cluster = Cluster::shared()?;
+    let mut command = cluster.command("sh");
+    command.args(["-c", "while :; do echo tick; sleep 0.05; done"]);
+    let mut process = cluster.spawn("ticks", command)?;
+    eventually("a first tick", Duration::from_secs(10), || process.log().contains("tick").then_some(()).context("no tick"))?;
+    process.sigstop()?;
+    let state = |id: u32| -> Result<String> {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+        Ok(stat.rsplit(") ").next().context("no state")?.chars().take(1).collect())
+    };
+    let id = process.id();
+    eventually("it is stopped", Duration::from_secs(10), || {
+        ensure!(state(id)? == "T", "it is {}", state(id)?);
+        Ok(())
+    })?;
+    let before = process.log().len();
+    process.sigcont()?;
+    eventually("a later tick", Duration::from_secs(10), || (process.log().len() > before).then_some(()).context("no more ticks"))?;
+    process.signal(Signal::TERM)?;
+    assert!(!process.wait(Duration::from_secs(10))?.success());
+    Ok(())
+}
+
+#[test]
+fn a_shifted_clock_is_a_day_ahead_for_one_process_only() -> Result<()> {
+    let cluster = Cluster::shared()?;
+    let mut command = cluster.command("date");
+    command.arg("+%s");
+    shift_clock(&mut command, 86_400)?;
+    let ahead: u64 = String::from_utf8(command.output()?.stdout)?.trim().parse()?;
+    let here = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+    assert!((86_390..=86_400).contains(&(ahead - here)), "{}", ahead - here);
+    Ok(())
+}
