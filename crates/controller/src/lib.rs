@@ -3,3 +3,5 @@
 pub mod admin;
 pub mod client;
 pub mod standalone;
+pub mod update;
+mod window;

@@ -5,6 +5,7 @@
 
 use super::manifests::{Key, Manifest};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use serin_api::Finding;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,15 @@ pub struct Stored {
     good: bool,
     /// Annotations that the file gave: only these go when the file drops them.
     of_file: BTreeSet<String>,
+}
+
+/// An object as `--state` keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    object: Value,
+    of_file: BTreeSet<String>,
+    good: bool,
 }
 
 /// An object that is another one now.
@@ -66,6 +76,23 @@ impl Store {
     /// One object.
     pub fn object(&self, key: &Key) -> Option<&Stored> {
         self.objects.get(key)
+    }
+
+    /// What `--state` keeps: the objects of one kind, whole.
+    pub fn kept(&self, kind: &str) -> Vec<Kept> {
+        let of_kind = self.objects.iter().filter(|(key, _)| key.kind == kind);
+        of_kind.map(|(_, stored)| Kept { object: stored.object.clone(), of_file: stored.of_file.clone(), good: stored.good }).collect()
+    }
+
+    /// Objects as they were kept, before the files are read for the first time.
+    pub fn restore(&mut self, kept: Vec<Kept>) {
+        for Kept { object, of_file, good } in kept {
+            let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let key = Key { kind: text("/kind"), namespace: text("/metadata/namespace"), name: text("/metadata/name") };
+            let version = text("/metadata/resourceVersion").parse().unwrap_or(0);
+            self.resource_version = self.resource_version.max(version);
+            self.objects.insert(key, Stored { object, refused: Vec::new(), good, of_file });
+        }
     }
 
     /// The files hold exactly these objects now.
@@ -259,6 +286,23 @@ mod tests {
         assert_eq!(store.object(&key()).unwrap().object["metadata"]["annotations"], json!({"serin.dev/command": "pause@1"}));
         store.annotate(&key(), &[("serin.dev/command", None)]).unwrap();
         assert_eq!(store.object(&key()).unwrap().object["metadata"].get("annotations"), None);
+    }
+
+    #[test]
+    fn what_was_kept_goes_on_where_it_was() {
+        let mut store = Store::default();
+        replace(&mut store, file(json!({"weight": 1}), json!({"team": "shop"})));
+        store.annotate(&key(), &[("serin.dev/command", Some("pause@1"))]).unwrap();
+        store.write_status(&key(), "2", json!({"phase": "Paused"})).unwrap();
+        let mut restarted = Store::default();
+        restarted.restore(store.kept("CanaryRelease"));
+        assert!(replace(&mut restarted, file(json!({"weight": 1}), json!({"team": "shop"}))).is_empty());
+        assert_eq!(restarted.object(&key()).unwrap().object, store.object(&key()).unwrap().object);
+        replace(&mut restarted, file(json!({"weight": 2}), json!({})));
+        let object = &restarted.object(&key()).unwrap().object;
+        assert_eq!(object["metadata"]["generation"], 2);
+        assert_eq!(object["metadata"]["annotations"], json!({"serin.dev/command": "pause@1"}));
+        assert!(store.kept("Secret").is_empty());
     }
 
     #[test]

@@ -1,0 +1,59 @@
+//! What comes in from the world, and what goes out to it: the same for a cluster and for standalone mode.
+
+use crate::admin::Name;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use serde_json::Value;
+
+/// A change of the objects that serin reads.
+#[derive(Debug, Clone)]
+pub enum Update {
+    /// Of Services.
+    Service(Delta<Service>),
+    /// Of EndpointSlices.
+    EndpointSlice(Delta<EndpointSlice>),
+    /// Of Ingresses.
+    Ingress(Delta<Ingress>),
+    /// Of IngressClasses.
+    IngressClass(Delta<IngressClass>),
+    /// Of CanaryReleases, as they are stored: one may hold what no type of ours takes.
+    CanaryRelease(Delta<Value>),
+}
+
+/// A change of the objects of one kind.
+#[derive(Debug, Clone)]
+pub enum Delta<K> {
+    /// One is new or another one now.
+    Applied(Box<K>),
+    /// One is gone.
+    Deleted(Name),
+    /// These are all.
+    Listed(Vec<K>),
+}
+
+/// A status to write: always the whole, and only onto the object that the decision was made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatusWrite {
+    /// Which release.
+    pub name: Name,
+    /// `metadata.uid` of the object that was read.
+    pub uid: String,
+    /// `metadata.resourceVersion` of the object that was read: the guard.
+    pub resource_version: String,
+    /// The status, without nulls.
+    pub status: Value,
+    /// What to tell as Events of the release.
+    pub events: Vec<Event>,
+}
+
+/// An Event of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Whether it is one to worry about.
+    pub warning: bool,
+    /// One word in CamelCase.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
