@@ -10,6 +10,9 @@ pub mod kubernetes;
 #[cfg(unix)]
 pub mod process;
 
+pub mod load;
+pub mod origin;
+
 mod run;
 
 use std::path::PathBuf;

@@ -1,36 +1,112 @@
 //! `testkit`: what tests run as a process, beside or inside a namespace.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
-use clap::Parser;
+use anyhow::{Context, Result};
+use clap::{Args, Parser};
+use http::{HeaderName, StatusCode};
+use jiff::SignedDuration;
+use serin_testkit::load::{self, Plan};
+use serin_testkit::origin::{Behaviour, Origin, Share};
 
 /// What tests run as a process
 #[derive(Parser)]
 #[command(name = "testkit")]
 enum Arguments {
-    /// Builds etcd, kube-apiserver and kubectl if need be and prints their folder; ends with 69 and prints what is missing when they cannot
-    /// run here
+    Origin(OriginArguments),
+    Load(LoadArguments),
+    /// Builds etcd, kube-apiserver and kubectl if need be and prints their folder; ends with 69 and prints what is missing when they
+    /// cannot run here
     Kubernetes,
+}
+
+/// Serves HTTP/1.1 until it is ended
+#[derive(Args)]
+struct OriginArguments {
+    /// Address and port
+    #[arg(long)]
+    listen: SocketAddr,
+    /// What it answers, in the body and in the header x-origin
+    #[arg(long)]
+    label: String,
+    /// Share of requests that fails
+    #[arg(long, default_value = "0%")]
+    fail: Share,
+    /// Status of a failure
+    #[arg(long, default_value = "503")]
+    status: StatusCode,
+    /// How long an answer takes to begin
+    #[arg(long, default_value = "0s", value_parser = duration)]
+    delay: Duration,
+    /// Answers without end
+    #[arg(long)]
+    endless: bool,
+}
+
+/// Sends requests at a steady rate and prints what came of them as JSON
+#[derive(Args)]
+struct LoadArguments {
+    /// Address and port to connect to
+    #[arg(long)]
+    target: SocketAddr,
+    /// The Host of each request; the target when not given
+    #[arg(long)]
+    host: Option<String>,
+    /// Path and query
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// Requests a second
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    /// For how long requests fall due
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    duration: Duration,
+    /// Identities that take turns; 0 for none
+    #[arg(long, default_value_t = 200)]
+    users: u64,
+    /// The header that carries the identity
+    #[arg(long, default_value = "x-user")]
+    user_header: HeaderName,
+    /// Connections, kept alive
+    #[arg(long, default_value_t = 50)]
+    connections: u64,
+    /// A request that takes longer has failed
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    limit: Duration,
 }
 
 /// `EX_UNAVAILABLE`: something that the machine lacks.
 const UNAVAILABLE: u8 = 69;
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("testkit: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let outcome = match Arguments::parse() {
+        Arguments::Origin(arguments) => origin(&arguments),
+        Arguments::Load(arguments) => load(arguments),
+        Arguments::Kubernetes => kubernetes(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("testkit: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
-fn run(arguments: Arguments) -> Result<ExitCode> {
-    match arguments {
-        Arguments::Kubernetes => kubernetes(),
-    }
+fn origin(arguments: &OriginArguments) -> Result<ExitCode> {
+    let origin = Origin::start(arguments.listen, &arguments.label)?;
+    let OriginArguments { fail, status, delay, endless, .. } = *arguments;
+    origin.behave(Behaviour { fail, status, delay, endless });
+    println!("{} listens on {}", arguments.label, origin.address());
+    origin.serve_for_ever();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(arguments: LoadArguments) -> Result<ExitCode> {
+    let LoadArguments { target, host, path, rate, duration, users, user_header, connections, limit } = arguments;
+    let host = host.unwrap_or_else(|| target.to_string());
+    let report = load::run(&Plan { target, host, path, rate, duration, users, user_header, connections, limit })?;
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn kubernetes() -> Result<ExitCode> {
@@ -50,4 +126,28 @@ fn missing() -> Option<String> {
 #[cfg(not(target_os = "linux"))]
 fn missing() -> Option<String> {
     Some("network namespaces need Linux".into())
+}
+
+/// `500ms`, `30s`, `1m30s`.
+fn duration(text: &str) -> Result<Duration> {
+    let duration: SignedDuration = text.parse().with_context(|| format!("{text} is no duration; say 30s or 500ms"))?;
+    Duration::try_from(duration).context("a duration is not negative")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_and_is_not_negative() {
+        assert_eq!(duration("1m30s").ok(), Some(Duration::from_secs(90)));
+        assert!(duration("30").is_err());
+        assert!(duration("-1s").is_err());
+    }
 }

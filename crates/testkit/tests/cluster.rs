@@ -1,13 +1,16 @@
 //! The cluster itself, against the real binaries.
 #![cfg(target_os = "linux")]
 
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serin_testkit::cluster::Cluster;
-use serin_testkit::eventually;
+use serin_testkit::load::{Plan, Report};
+use serin_testkit::origin::Origin;
 use serin_testkit::process::{Signal, shift_clock};
+use serin_testkit::{eventually, load};
 
 const CONFIG_MAP: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: raw, namespace: default}, data: {key: value}}";
 
@@ -98,6 +101,27 @@ fn a_frozen_process_goes_on_when_it_is_let() -> Result<()> {
     eventually("a later tick", Duration::from_secs(10), || (process.log().len() > before).then_some(()).context("no more ticks"))?;
     process.signal(Signal::TERM)?;
     assert!(!process.wait(Duration::from_secs(10))?.success());
+    Ok(())
+}
+
+#[test]
+fn load_and_origins_reach_each_other_across_the_border_both_ways() -> Result<()> {
+    let cluster = Cluster::shared()?;
+    let testkit = env!("CARGO_BIN_EXE_testkit");
+
+    let inside = SocketAddr::from((cluster.inside(20), 9001));
+    let mut command = cluster.command(testkit);
+    command.args(["origin", "--label", "inside", "--fail", "10%", "--listen", &inside.to_string()]);
+    let _origin = cluster.spawn("origin", command)?;
+    eventually("the origin listens", Duration::from_secs(10), || Ok(TcpStream::connect(inside)?))?;
+    let report = load::run(&Plan { rate: 100, ..Plan::new(inside, Duration::from_secs(1)) })?;
+    assert_eq!((report.labels.get("inside"), report.failed), (Some(&100), 10), "{report:?}");
+
+    let outside = Origin::start((cluster.outside(201), 0), "outside")?;
+    let mut command = cluster.command(testkit);
+    command.args(["load", "--rate", "100", "--duration", "1s", "--target", &outside.address().to_string()]);
+    let report: Report = serde_json::from_slice(&command.output()?.stdout)?;
+    assert_eq!((report.labels.get("outside"), report.failed), (Some(&100), 0), "{report:?}");
     Ok(())
 }
 
