@@ -3,6 +3,12 @@
 pub mod finding;
 pub mod identity;
 pub mod release;
+pub mod schema;
+pub mod spec;
+pub mod status;
 
 pub use finding::{Condition, Finding};
 pub use release::Release;
+pub use schema::crds;
+pub use spec::{CanaryRelease, CanaryReleaseSpec};
+pub use status::CanaryReleaseStatus;
