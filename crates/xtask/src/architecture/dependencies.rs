@@ -8,6 +8,16 @@ const IMPURE: &[&str] = &["tokio", "hyper", "kube-client", "kube-runtime", "rand
 /// Two versions of one of these make types that do not fit, or two of what there must be one of. The crates of kube count too.
 const ONE_VERSION: &[&str] = &["k8s-openapi", "schemars", "rustls", "hyper", "h2", "http", "tokio", "aws-lc-rs", "jiff"];
 
+/// Built twice, and what holds the older one back.
+const HELD_BACK: &[(&str, &str)] = &[
+    ("base64", "0.22 by k8s-openapi and kube-client, 0.23 by serde-saphyr"),
+    ("getrandom", "0.3 by ahash of kube-runtime and of its serde-saphyr"),
+    ("granit-parser", "0.0.7 by kube-client's serde-saphyr"),
+    ("hashbrown", "0.16 by kube-runtime, 0.17 by indexmap"),
+    ("serde-saphyr", "0.0.29 by kube-client"),
+    ("syn", "2 by kube-derive and tracing-attributes, 3 by the derives of serde, clap and tokio"),
+];
+
 /// What is under a pure crate and should not be.
 pub(super) fn impure(name: &str, tree: &str) -> Vec<String> {
     let found = packages(tree);
@@ -29,19 +39,32 @@ pub(super) fn ring(tree: &str) -> Option<String> {
         .then(|| "ring is built beside aws-lc-rs; see `cargo tree --workspace -i ring`, and turn off the feature that asks for it".into())
 }
 
-/// The packages that must have one version and have more.
+/// The packages that are built in several versions and may not be, and those that no longer are.
 pub(super) fn duplicates(tree: &str) -> Vec<String> {
-    let several = packages(tree).into_iter().filter(|(name, versions)| versions.len() > 1 && one_version(name));
-    several
+    let packages = packages(tree);
+    let several = packages.iter().filter(|(name, versions)| versions.len() > 1 && !is_held_back(name));
+    let mut findings: Vec<String> = several
         .map(|(name, versions)| {
-            let list = versions.into_iter().collect::<Vec<_>>().join(" and ");
-            format!("{name} is built as {list}; see `cargo tree --workspace -d`, and pin in Cargo.toml what pulls the odd one in")
+            let list = versions.iter().copied().collect::<Vec<_>>().join(" and ");
+            let cure = if one_version(name) {
+                "pin in Cargo.toml what pulls the odd one in"
+            } else {
+                "pin what pulls the odd one in, or say in HELD_BACK of crates/xtask/src/architecture/dependencies.rs what holds it back"
+            };
+            format!("{name} is built as {list}; see `cargo tree --workspace -d`, and {cure}")
         })
-        .collect()
+        .collect();
+    let single = HELD_BACK.iter().filter(|(name, _)| packages.get(name).is_some_and(|versions| versions.len() == 1));
+    findings.extend(single.map(|(name, _)| format!("{name} is built in one version again: take it out of HELD_BACK")));
+    findings
 }
 
 fn one_version(name: &str) -> bool {
     name == "kube" || name.starts_with("kube-") || ONE_VERSION.contains(&name)
+}
+
+fn is_held_back(name: &str) -> bool {
+    HELD_BACK.iter().any(|(held, _)| *held == name)
 }
 
 /// The first two words of each line: name and version.
@@ -86,8 +109,19 @@ mod tests {
     }
 
     #[test]
-    fn every_crate_of_kube_counts_and_others_do_not() {
+    fn every_crate_of_kube_counts_and_what_is_held_back_does_not() {
         assert_eq!(duplicates("kube-core v1.0.0\nkube-core v2.0.0\n").len(), 1);
         assert!(duplicates("syn v1.0.0\nsyn v2.0.0\nkube-core v1.0.0\nkube-core v1.0.0 (*)\n").is_empty());
+    }
+
+    #[test]
+    fn another_duplicate_needs_its_reason_in_the_list_and_leaves_it_when_it_has_gone() {
+        assert!(duplicates("mime v1.0.0\nmime v2.0.0\n")[0].contains("say in HELD_BACK"));
+        assert_eq!(duplicates("syn v2.0.0\n"), ["syn is built in one version again: take it out of HELD_BACK"]);
+    }
+
+    #[test]
+    fn nothing_that_must_be_single_is_held_back() {
+        assert!(HELD_BACK.iter().all(|(name, _)| !one_version(name)));
     }
 }
