@@ -9,6 +9,6 @@ pub mod status;
 
 pub use finding::{Condition, Finding};
 pub use release::Release;
-pub use schema::crds;
+pub use schema::{crd_files, crd_yaml, crds};
 pub use spec::{CanaryRelease, CanaryReleaseSpec};
 pub use status::CanaryReleaseStatus;

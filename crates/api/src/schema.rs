@@ -8,10 +8,26 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube_core::{CustomResourceExt, Reason, Rule};
+use serde_json::{Number, Value};
 
 /// The CRDs of serin. Use this rather than `CanaryRelease::crd()`, which has not been put in order.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![in_order(CanaryRelease::crd())]
+}
+
+/// The CRD files: name and text of each, as they lie in `crds/`.
+pub fn crd_files() -> Vec<(String, String)> {
+    let file = |crd: CustomResourceDefinition| {
+        let name = format!("{}.yaml", crd.metadata.name.as_deref().unwrap_or_default());
+        (name, format!("# Generated from crates/api by `cargo xtask generate`.\n{}", yaml(&crd)))
+    };
+    crds().into_iter().map(file).collect()
+}
+
+/// All CRDs as one YAML stream, for `kubectl apply -f -`.
+pub fn crd_yaml() -> String {
+    let texts: Vec<_> = crds().iter().map(yaml).collect();
+    texts.join("---\n")
 }
 
 /// A rule of the node that it stands on.
@@ -45,6 +61,34 @@ fn in_order(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         }
     }
     crd
+}
+
+fn yaml(crd: &CustomResourceDefinition) -> String {
+    let mut json = serde_json::to_value(crd).expect("a CRD is JSON: it has no map with other keys than text");
+    whole_numbers(&mut json);
+    serde_saphyr::to_string(&json).expect("JSON is YAML")
+}
+
+/// Kubernetes' type holds bounds as floats; `maximum: 100.0` would be a change at every server that stores 100.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(whole) = whole_number(number) {
+                *number = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(members) => members.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
+}
+
+/// The integer that a float such as `10.0` is, as JSON sees it.
+pub(crate) fn whole_number(number: &Number) -> Option<i64> {
+    // Below 2^53 every integer is a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < EXACT)?;
+    Some(float as i64)
 }
 
 fn tidy(node: &mut JSONSchemaProps, status: bool) {

@@ -60,7 +60,7 @@ pub struct CanarySpec {
 pub struct LabelSelector {
     /// Labels that a pod must have. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("minProperties" = 1, "maxProperties" = 32), inner(length(max = 63)))]
+    #[schemars(extend("minProperties" = 1, "maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 63}))]
     pub match_labels: Option<BTreeMap<String, String>>,
     /// Expressions that a pod must satisfy. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
