@@ -120,7 +120,7 @@ impl Turn<'_> {
             (Some(Verdict::NoData), NoTraffic::Abort) => {
                 self.state.abort("The step is over, and there was not enough traffic to judge it.", self.now, &mut self.events);
             }
-            (Some(Verdict::Inconclusive), _) => self.pause("The step is over, and its numbers do not tell whether the canary is good."),
+            (Some(Verdict::Inconclusive), _) => self.pause(),
             (Some(Verdict::NoData), NoTraffic::Hold) | (Some(Verdict::Fail) | None, _) => {}
         }
     }
@@ -137,9 +137,8 @@ impl Turn<'_> {
         }
     }
 
-    pub(crate) fn pause(&mut self, why: &str) {
+    pub(crate) fn pause(&mut self) {
         self.state.pauses.analysis = true;
-        self.state.cause = Some(why.to_owned());
         self.state.phase = Phase::Paused;
     }
 }

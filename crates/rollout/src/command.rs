@@ -20,6 +20,21 @@ pub enum Verb {
     Retry,
 }
 
+/// An annotation of a user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// Its value.
+    pub value: String,
+    /// The field manager that wrote it.
+    pub tool: Option<String>,
+}
+
+impl From<&str> for Annotation {
+    fn from(value: &str) -> Self {
+        Self { value: value.to_owned(), tool: None }
+    }
+}
+
 /// A command as it was read: `verb` or `verb@token`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
@@ -73,6 +88,8 @@ pub struct Record {
     pub command: String,
     /// Its token.
     pub token: Option<String>,
+    /// The field manager that wrote it.
+    pub tool: Option<String>,
     /// When it was decided.
     pub at: Timestamp,
     /// Whether it was done, else why not.
@@ -95,6 +112,8 @@ pub enum Outcome {
 pub struct AbortRecord {
     /// The annotation's value.
     pub token: String,
+    /// The field manager that wrote it.
+    pub tool: Option<String>,
     /// When it was decided.
     pub at: Timestamp,
     /// Why it was not done; `None` when it was.

@@ -27,5 +27,5 @@ use jiff::{SignedDuration, Timestamp};
 
 /// `t + d`, at the end of time when that is out of range.
 pub(crate) fn later(t: Timestamp, d: SignedDuration) -> Timestamp {
-    t.checked_add(d).unwrap_or(Timestamp::MAX)
+    t.checked_add(d).unwrap_or_else(|_| plan::to_millis(Timestamp::MAX))
 }

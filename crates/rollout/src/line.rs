@@ -1,7 +1,8 @@
 //! How the served line is laid, stopped and moved on.
 
+use crate::phase::Phase;
 use crate::plan::Plan;
-use crate::state::{Event, Line, Running, State};
+use crate::state::{Event, Running, State};
 use crate::step::Turn;
 use crate::{Segment, later};
 use jiff::{SignedDuration, Timestamp};
@@ -49,9 +50,6 @@ impl State {
             s.shift(held);
             s.until = now;
             s.epoch = s.epoch.saturating_add(1);
-            if let Some(line) = &mut self.line {
-                line.held = line.held.saturating_add(held);
-            }
         }
     }
 }
@@ -65,23 +63,29 @@ impl Turn<'_> {
         }
         self.state.strategy = Some(fingerprint);
         self.state.pauses.step = false;
-        let linear = matches!(self.plan.strategy, Strategy::Linear { .. });
-        if !linear {
-            self.state.line = None;
-        }
+        let laid = self.state.running.as_ref().is_some_and(|r| r.index == 0);
+        let old_start = std::mem::replace(&mut self.state.start, self.plan.start());
         if self.plan.order().is_some() {
             self.state.running = None;
-        } else if self.state.phase == crate::phase::Phase::Promoted {
-            // Everyone has the canary: there is nowhere to start from.
-        } else if self.state.line.is_some() {
-            // The line of a linear release is laid anew by S9's formula; it rises when that is Programmed.
+        } else if let Some(old) = old_start.filter(|_| laid && matches!(self.plan.strategy, Strategy::Linear { .. })) {
+            // S9's formula with the new values: what was held before stays held.
             self.state.shift_by_held(self.now);
+            let start = *self.state.start.get_or_insert(old);
+            let starts_at = later(self.state.segment.starts_at, start.duration_since(old));
             self.enter(0);
-        } else {
+            self.lay_from(starts_at);
+        } else if self.state.phase != Phase::Promoted {
             self.state.position = self.plan.position(self.served_in(self.plan));
             self.state.running = None;
             self.state.flatten(self.served(), self.now);
         }
+    }
+
+    /// The line of a linear release that was entered: it begins where S9 says, and rises when that is Programmed.
+    fn lay_from(&mut self, starts_at: Timestamp) {
+        let s = &mut self.state.segment;
+        s.shift(starts_at.duration_since(s.starts_at));
+        s.until = self.now.min(starts_at);
     }
 
     /// The served weight in the buckets of `plan`, rounded up: nobody is moved back by an edit that changes their number.
@@ -125,6 +129,11 @@ impl Turn<'_> {
             due: None,
         });
         self.events.push(Event::Step(index, self.plan.stages()));
+        if let Some(start) = self.state.start.filter(|_| linear) {
+            // A start in the past counts in full; the time since the release began is held.
+            let held = now.duration_since(start.max(self.state.started_at)).max(SignedDuration::ZERO);
+            self.lay_from(later(start, held));
+        }
     }
 
     /// Everyone, in one write.
@@ -135,26 +144,19 @@ impl Turn<'_> {
 
     /// Every replica serves the step: its line starts now, or where S9 puts it.
     pub(crate) fn start_clock(&mut self) {
-        let (now, started) = (self.now, self.state.started_at);
+        let now = self.now;
         let interval = self.analysis().map(|a| a.interval);
         let Some(running) = &mut self.state.running else { return };
         running.clock = Some(now);
         running.due = interval.map(|i| later(now, i));
-        let mut start = now;
-        if let Strategy::Linear { start: asked, .. } = self.plan.strategy {
-            let (from, before) = match self.state.line {
-                Some(line) => (asked.unwrap_or(line.start), line.held),
-                None => (asked.unwrap_or(now), SignedDuration::ZERO),
-            };
-            let since = if self.state.line.is_some() { running.entered_at } else { started };
-            let waited = now.duration_since(from.max(since)).max(SignedDuration::ZERO);
-            let line = Line { start: from, held: before.saturating_add(waited) };
-            self.state.line = Some(line);
-            start = later(line.start, line.held);
-        }
         let s = &mut self.state.segment;
+        // What was waited for is held; a line that starts later has waited for nothing.
+        let waited = now.duration_since(running.entered_at.max(s.starts_at)).max(SignedDuration::ZERO);
+        if matches!(self.plan.strategy, Strategy::Linear { .. }) {
+            self.state.start.get_or_insert(now);
+        }
         s.floor = s.k(now);
-        s.shift(start.duration_since(s.starts_at));
+        s.shift(waited);
         running.planned_end = match self.plan.stage(running.index) {
             Some(step) => later(s.ends_at, self.plan.hold_of(&step)),
             None => s.ends_at,

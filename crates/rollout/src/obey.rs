@@ -1,6 +1,6 @@
 //! What is done with a command, and why it may be refused.
 
-use crate::command::{AbortRecord, Command, Outcome, Record, Verb, names_another};
+use crate::command::{AbortRecord, Annotation, Command, Outcome, Record, Verb, names_another};
 use crate::phase::{Pauses, Phase};
 use crate::state::{Event, Evidence, State};
 use crate::step::Turn;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 impl State {
     /// Abort has an annotation of its own; it wins over everything, until the release is Completed.
     pub(crate) fn obey_abort(&mut self, evidence: &Evidence, now: Timestamp, events: &mut Vec<Event>) {
-        let Some(token) = &evidence.abort else {
+        let Some(Annotation { value: token, tool }) = &evidence.abort else {
             self.last_abort = None;
             return;
         };
@@ -22,7 +22,7 @@ impl State {
             Phase::Disabled => Some("The release is disabled: it decides nothing."),
             _ => None,
         };
-        self.last_abort = Some(AbortRecord { token: token.clone(), at: now, refused: refused.map(str::to_owned) });
+        self.last_abort = Some(AbortRecord { token: token.clone(), tool: tool.clone(), at: now, refused: refused.map(str::to_owned) });
         match refused {
             Some(why) => events.push(Event::Refused("abort".to_owned(), why.to_owned())),
             None => self.abort("It was aborted by command.", now, events),
@@ -32,9 +32,9 @@ impl State {
     /// Weight 0 at once; waits for nobody (S14).
     pub(crate) fn abort(&mut self, why: &str, now: Timestamp, events: &mut Vec<Event>) {
         if self.phase != Phase::Aborted {
+            self.end(Phase::Aborted, Some(why), now);
             self.phase = Phase::Aborted;
             self.running = None;
-            self.cause = Some(why.to_owned());
             self.flatten(0, now);
             events.push(Event::Aborted(why.to_owned()));
         }
@@ -44,8 +44,8 @@ impl State {
 impl Turn<'_> {
     /// `unborn`: the object's status has no release, so a command that it carries is older than the release, such as one from a backup.
     pub(crate) fn obey_command(&mut self, unborn: bool) {
-        let Some(text) = &self.evidence.command else { return };
-        let command = Command::parse(text);
+        let Some(Annotation { value, tool }) = &self.evidence.command else { return };
+        let command = Command::parse(value);
         if self.state.last_command.as_ref().is_some_and(|last| command.is(last)) {
             return;
         }
@@ -61,7 +61,7 @@ impl Turn<'_> {
             Outcome::Refused(why) => self.events.push(Event::Refused(command.text.clone(), why.clone())),
             Outcome::Ignored => {}
         }
-        self.state.last_command = Some(Record { command: command.text, token: command.token, at: self.now, outcome });
+        self.state.last_command = Some(Record { command: command.text, token: command.token, tool: tool.clone(), at: self.now, outcome });
     }
 
     fn obey(&mut self, verb: Verb) -> Result<(), &'static str> {
@@ -120,7 +120,6 @@ impl Turn<'_> {
             return Err("Not every replica follows, so nothing rises. Promote when Programmed is True.");
         }
         self.state.pauses = Pauses::default();
-        self.state.cause = None;
         self.enter(self.plan.stages());
         self.jump();
         Ok(())

@@ -11,6 +11,8 @@ use std::fmt::Write;
 pub struct Plan {
     /// The id that spec and observed revision give.
     pub release: String,
+    /// `spec.revision`.
+    pub revision: Option<String>,
     /// Whether this release decides anything.
     pub enabled: bool,
     /// `spec.paused`: only an edit ends it.
@@ -34,6 +36,7 @@ impl Plan {
         }
         Self {
             release: id.to_owned(),
+            revision: release.revision.clone(),
             enabled: release.enabled,
             paused: release.paused,
             buckets: release.split.buckets.max(1),

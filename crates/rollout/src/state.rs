@@ -1,11 +1,10 @@
 //! What a release remembers between decisions, and what each decision is made from.
 
 use crate::Segment;
-use crate::command::{AbortRecord, Record};
+use crate::command::{AbortRecord, Annotation, Record};
 use crate::history::Entry;
 use crate::phase::{Pauses, Phase};
-use crate::plan::to_millis;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 /// Everything a release remembers; it lives in `.status`, so its times have milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +13,8 @@ pub struct State {
     pub phase: Phase,
     /// The weight that is served.
     pub segment: Segment,
+    /// `spec.revision` of the release.
+    pub revision: Option<String>,
     /// Counts every beginning of this object.
     pub attempt: u32,
     /// When this attempt began.
@@ -26,23 +27,22 @@ pub struct State {
     pub position: usize,
     /// The running step.
     pub running: Option<Running>,
-    /// Where the line of a linear release lies in time (S9).
-    pub line: Option<Line>,
+    /// The start of a linear release: its author's, else when it was first Programmed. While its line is served, the line starts there
+    /// and as much later as it was held (S9).
+    pub start: Option<Timestamp>,
     /// What keeps it paused.
     pub pauses: Pauses,
     /// Failed judgements in a row.
     pub fails_in_row: u32,
     /// Failed judgements of this attempt.
     pub fails: u32,
-    /// Why it was aborted, or paused by the analysis: a sentence.
-    pub cause: Option<String>,
-    /// The id of a release that this one replaced when that was promoted and not finalised.
-    pub not_finalized: Option<String>,
+    /// The routes that take part: recorded when the release begins, and again at promotion.
+    pub routes: Vec<Route>,
     /// The last command.
     pub last_command: Option<Record>,
     /// The last abort; cleared when its annotation is gone.
     pub last_abort: Option<AbortRecord>,
-    /// What happened, oldest first; at most [`crate::history::KEPT`].
+    /// Attempts that ended, newest first.
     pub history: Vec<Entry>,
 }
 
@@ -69,13 +69,19 @@ pub struct Running {
     pub due: Option<Timestamp>,
 }
 
-/// Where a linear release's line lies: it starts at `start + held` (S9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// The author's start, else when the release was first Programmed.
-    pub start: Timestamp,
-    /// How long the weight might not rise since then.
-    pub held: SignedDuration,
+/// A route, or a part of it, that sends requests to a release.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// Its kind, such as `Ingress`.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Host of the rule.
+    pub host: Option<String>,
+    /// Path of the rule.
+    pub path: Option<String>,
 }
 
 /// What the analysis says.
@@ -89,6 +95,23 @@ pub enum Verdict {
     Inconclusive,
     /// Too few numbers; never good.
     NoData,
+}
+
+impl Verdict {
+    /// The word that stands in status.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "Pass",
+            Self::Fail => "Fail",
+            Self::Inconclusive => "Inconclusive",
+            Self::NoData => "NoData",
+        }
+    }
+
+    /// Reads the word of status.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Pass, Self::Fail, Self::Inconclusive, Self::NoData].into_iter().find(|verdict| verdict.word() == word)
+    }
 }
 
 /// One judgement; it counts once.
@@ -109,16 +132,18 @@ pub struct Evidence {
     pub programmed: Option<u64>,
     /// The canary has a ready endpoint.
     pub canary_ready: bool,
-    /// The routes point at the canary by themselves.
+    /// The routes that take part now.
+    pub routes: Vec<Route>,
+    /// At least one of the recorded routes still exists, and each that does sends to the canary without the release.
     pub completed: bool,
     /// The newest judgement, of counts since the running step's clock started.
     pub judgement: Option<Judgement>,
     /// The sentence of the check that failed in it ([`crate::judge::failure`]).
     pub failure: Option<String>,
     /// The command annotation.
-    pub command: Option<String>,
+    pub command: Option<Annotation>,
     /// The abort annotation.
-    pub abort: Option<String>,
+    pub abort: Option<Annotation>,
 }
 
 /// Something to tell the users of the release.
@@ -151,23 +176,23 @@ pub struct Decision {
 
 impl State {
     /// The state of an object whose status is empty.
-    pub fn empty(now: Timestamp) -> Self {
-        let now = to_millis(now);
+    pub fn empty() -> Self {
+        let never = Timestamp::UNIX_EPOCH;
         Self {
             phase: Phase::Pending,
-            segment: Segment::flat("", 1, 0, 0, now),
+            segment: Segment::flat("", 1, 0, 0, never),
+            revision: None,
             attempt: 0,
-            started_at: now,
+            started_at: never,
             ended_at: None,
             strategy: None,
             position: 0,
             running: None,
-            line: None,
+            start: None,
             pauses: Pauses::default(),
             fails_in_row: 0,
             fails: 0,
-            cause: None,
-            not_finalized: None,
+            routes: Vec::new(),
             last_command: None,
             last_abort: None,
             history: Vec::new(),

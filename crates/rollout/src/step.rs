@@ -35,7 +35,6 @@ fn finish(before: &State, mut state: State, mut events: Vec<Event>, now: Timesta
         true => Some(now),
         false => None,
     };
-    state.remember(&events, now);
     Decision { state, events }
 }
 
@@ -51,6 +50,7 @@ pub(crate) struct Turn<'a> {
 impl Turn<'_> {
     fn decide(&mut self) {
         let unborn = self.state.segment.release.is_empty();
+        let promoted = self.state.phase == Phase::Promoted;
         if !self.plan.enabled {
             self.disable();
         } else if self.state.segment.release != self.plan.release || self.state.phase == Phase::Disabled {
@@ -68,13 +68,22 @@ impl Turn<'_> {
             return;
         }
         self.advance();
-        if self.state.phase == Phase::Promoted {
-            self.state.not_finalized = None;
+        if self.state.phase == Phase::Promoted && !promoted {
+            self.record_routes();
+            self.state.end(Phase::Promoted, None, self.now);
         }
+    }
+
+    /// The routes that take part, beside those that took part before: one that was repointed early is no longer reached.
+    fn record_routes(&mut self) {
+        self.state.routes.extend(self.evidence.routes.iter().cloned());
+        self.state.routes.sort();
+        self.state.routes.dedup();
     }
 
     fn disable(&mut self) {
         if self.state.phase != Phase::Disabled {
+            self.state.end(Phase::Disabled, None, self.now);
             self.state.phase = Phase::Disabled;
             self.state.running = None;
             self.state.flatten(0, self.now);
@@ -83,19 +92,17 @@ impl Turn<'_> {
 
     /// The routes do without the release what the canary does: it decides nothing more (S10).
     fn complete(&mut self) {
+        self.record_routes();
+        self.state.end(Phase::Completed, None, self.now);
         self.state.phase = Phase::Completed;
         self.state.running = None;
-        self.state.not_finalized = None;
         self.state.flatten(0, self.now);
     }
 
     /// A new attempt: weight 0 in the same write, from the first step.
     pub(crate) fn begin(&mut self) {
         let state = &mut self.state;
-        let replaced = &state.segment.release;
-        if state.phase == Phase::Promoted && *replaced != self.plan.release {
-            state.not_finalized = Some(replaced.clone());
-        }
+        state.end(state.phase, Some("It was replaced by a new one."), self.now);
         // A status that is empty may be one that was lost: replicas then know an epoch, and would ignore a lower one.
         let epoch = match state.segment.epoch {
             0 => u64::try_from(self.now.as_millisecond()).unwrap_or(1),
@@ -108,10 +115,11 @@ impl Turn<'_> {
         state.strategy = Some(self.plan.fingerprint());
         state.position = 0;
         state.running = None;
-        state.line = None;
+        state.start = self.plan.start();
         state.pauses = Pauses::default();
         (state.fails_in_row, state.fails) = (0, 0);
-        state.cause = None;
+        state.routes = Vec::new();
+        state.revision = self.plan.revision.clone();
         state.segment = Segment::flat(&self.plan.release, self.plan.buckets, 0, epoch, self.now);
         self.events.push(Event::Began);
     }
@@ -120,6 +128,9 @@ impl Turn<'_> {
     fn starts(&mut self) -> bool {
         if self.evidence.ready {
             let waits = self.plan.start().is_some_and(|start| self.now < start);
+            if self.state.phase == Phase::Pending {
+                self.record_routes();
+            }
             self.state.phase = if waits { Phase::Scheduled } else { Phase::Progressing };
         }
         self.state.phase == Phase::Progressing

@@ -31,6 +31,7 @@ fn steps() -> Strategy {
 fn plan(strategy: Strategy) -> Plan {
     Plan {
         release: "0123456789".into(),
+        revision: None,
         enabled: true,
         paused: false,
         buckets: 1000,
@@ -58,6 +59,7 @@ fn fine() -> Evidence {
         ready: true,
         programmed: None,
         canary_ready: true,
+        routes: vec![],
         completed: false,
         judgement: None,
         failure: None,
@@ -77,7 +79,7 @@ struct World {
 
 impl World {
     fn new(plan: Plan) -> Self {
-        Self { plan, state: State::empty(at(0)), evidence: fine(), now: 0, verdict: None }
+        Self { plan, state: State::empty(), evidence: fine(), now: 0, verdict: None }
     }
 
     fn decide(&mut self) -> Decision {
@@ -338,8 +340,8 @@ fn happen(w: &mut World, happening: &Happening, n: usize) {
         Happening::Ready(yes) => w.evidence.ready = *yes,
         Happening::CanaryReady(yes) => w.evidence.canary_ready = *yes,
         Happening::Says(verdict) => w.verdict = *verdict,
-        Happening::Command(verb) => w.evidence.command = Some(format!("{verb}@{n}")),
-        Happening::Abort => w.evidence.abort = Some(n.to_string()),
+        Happening::Command(verb) => w.evidence.command = Some(format!("{verb}@{n}").as_str().into()),
+        Happening::Abort => w.evidence.abort = Some(n.to_string().as_str().into()),
         Happening::Paused(yes) => w.plan.paused = *yes,
         Happening::Enabled(yes) => w.plan.enabled = *yes,
         Happening::Edit(strategy) => w.plan.strategy = strategy.clone(),

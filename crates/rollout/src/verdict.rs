@@ -52,7 +52,7 @@ impl Turn<'_> {
     fn fail(&mut self, why: &str) {
         match self.plan.analysis.as_ref().map_or(OnFail::Abort, |a| a.on_fail) {
             OnFail::Abort => self.state.abort(why, self.now, &mut self.events),
-            OnFail::Pause => self.pause(why),
+            OnFail::Pause => self.pause(),
         }
     }
 
@@ -60,7 +60,6 @@ impl Turn<'_> {
     /// Failures go on to count for the attempt.
     pub(crate) fn forgive(&mut self) {
         self.state.fails_in_row = 0;
-        self.state.cause = None;
         let due = self.plan.analysis.as_ref().map(|a| later(self.now, a.interval));
         let Some(running) = &mut self.state.running else { return };
         running.planned_end = running.planned_end.max(self.now);
