@@ -2,48 +2,58 @@
 
 mod api_server;
 mod architecture;
+mod generate;
 mod run;
 mod tiers;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask test [--long] [TIER]...
+const USAGE: &str = "usage: cargo xtask <command>
 
-Runs the tiers in order, or only those named. All run even when one fails. --long adds the forms of the tests that take minutes.
-A tier that cannot run here says what is missing; with CI=true that is a failure.
+  test [--long] [TIER]...  runs the tiers in order, or only those named; all run even when one fails
+                           --long adds the forms of the tests that take minutes
+                           a tier that cannot run here says what is missing; with CI=true that is a failure
+  generate                 writes what is generated: crds/
 
 tiers:";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let Some(("test", words)) = arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) else {
-        return usage(arguments.iter().any(|word| matches!(word.as_str(), "help" | "--help" | "-h")));
-    };
-    if words.iter().any(|word| matches!(word.as_str(), "--help" | "-h")) {
-        return usage(true);
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        words if words.iter().any(|word| matches!(*word, "help" | "--help" | "-h")) => {
+            println!("{}", usage());
+            ExitCode::SUCCESS
+        }
+        ["test", words @ ..] => test(words),
+        ["generate"] => generate::generate().map_or_else(
+            |error| {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            },
+            |()| ExitCode::SUCCESS,
+        ),
+        _ => mistake("no such command"),
     }
-    let (options, names): (Vec<&str>, Vec<&str>) = words.iter().map(String::as_str).partition(|word| word.starts_with('-'));
+}
+
+fn test(words: &[&str]) -> ExitCode {
+    let (options, names): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with('-'));
     if let Some(unknown) = options.iter().find(|option| **option != "--long") {
-        eprintln!("error: no option {unknown}");
-        return usage(false);
+        return mistake(&format!("no option {unknown}"));
     }
     match tiers::chosen(&names) {
         Ok(chosen) if tiers::test(&chosen, !options.is_empty()) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
-        Err(unknown) => {
-            eprintln!("error: no tier {unknown}");
-            usage(false)
-        }
+        Err(unknown) => mistake(&format!("no tier {unknown}")),
     }
 }
 
-/// Asked for, it goes to standard output; after a mistake, to standard error.
-fn usage(asked: bool) -> ExitCode {
-    let text = format!("{USAGE} {}", tiers::names().join(", "));
-    if asked {
-        println!("{text}");
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("{text}");
+fn mistake(what: &str) -> ExitCode {
+    eprintln!("error: {what}\n{}", usage());
     ExitCode::from(2)
+}
+
+fn usage() -> String {
+    format!("{USAGE} {}", tiers::names().join(", "))
 }
