@@ -1,0 +1,70 @@
+//! One table says what each byte may be part of.
+
+/// Part of a token (RFC 9110, section 5.6.2).
+pub(super) const TOKEN: u8 = 1;
+/// Part of a request target. Less than visible ASCII: no fragment, and nothing that the `http` crate refuses in a path or a query.
+pub(super) const TARGET: u8 = 1 << 1;
+/// Part of a field value: visible, blank, or over 0x7f (RFC 9110, section 5.5).
+pub(super) const VALUE: u8 = 1 << 2;
+/// A hexadecimal digit.
+pub(super) const HEX: u8 = 1 << 3;
+/// Part of a registered name; fewer than RFC 3986 lets pass, since no DNS name needs the others.
+pub(super) const NAME: u8 = 1 << 4;
+/// Part of a chunk extension: visible ASCII.
+pub(super) const EXTENSION: u8 = 1 << 5;
+
+static TABLE: [u8; 256] = table();
+
+const fn table() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = classes(byte as u8);
+        byte += 1;
+    }
+    table
+}
+
+const fn classes(byte: u8) -> u8 {
+    let mut classes = 0;
+    if byte.is_ascii_alphanumeric() {
+        classes |= TOKEN | NAME;
+    }
+    if matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~') {
+        classes |= TOKEN;
+    }
+    if matches!(byte, b'-' | b'.' | b'_') {
+        classes |= NAME;
+    }
+    if byte.is_ascii_graphic() {
+        classes |= EXTENSION;
+    }
+    if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'`') {
+        classes |= TARGET;
+    }
+    if byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t' | 0x80..=0xff) {
+        classes |= VALUE;
+    }
+    if byte.is_ascii_hexdigit() {
+        classes |= HEX;
+    }
+    classes
+}
+
+/// Whether the byte is of the class.
+pub(super) fn is(byte: u8, class: u8) -> bool {
+    TABLE[usize::from(byte)] & class != 0
+}
+
+/// Whether all bytes are of the class; so are no bytes.
+pub(super) fn all(bytes: &[u8], class: u8) -> bool {
+    bytes.iter().all(|b| is(*b, class))
+}
+
+/// The value without its optional whitespace, which is blank and tab alone.
+pub(super) fn trim(value: &[u8]) -> &[u8] {
+    let blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let start = value.iter().position(|b| !blank(b)).unwrap_or(value.len());
+    let end = value.iter().rposition(|b| !blank(b)).map_or(start, |last| last + 1);
+    &value[start..end]
+}

@@ -1,0 +1,36 @@
+//! The lines of a head while it arrives.
+
+use super::Fault;
+use std::ops::Range;
+
+/// How far the lines of a head were read. The same bytes, and more, are given each time; none is looked at twice for its line end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lines {
+    start: usize,
+    scanned: usize,
+}
+
+impl Lines {
+    /// The next line without its CRLF; `None` while it is not complete.
+    pub(super) fn next(&mut self, head: &[u8], limit: usize) -> Result<Option<Range<usize>>, Fault> {
+        let end = head.len().min(limit);
+        let fresh = head.get(self.scanned..end).unwrap_or_default();
+        let Some(at) = fresh.iter().position(|b| *b == b'\n') else {
+            self.scanned = self.scanned.max(end);
+            return if head.len() >= limit { Err(Fault::HeadTooLarge) } else { Ok(None) };
+        };
+        let (start, lf) = (self.start, self.scanned + at);
+        self.start = lf + 1;
+        self.scanned = lf + 1;
+        match head[start..lf].split_last() {
+            Some((b'\r', line)) if line.contains(&b'\r') => Err(Fault::BareCr),
+            Some((b'\r', line)) => Ok(Some(start..start + line.len())),
+            _ => Err(Fault::BareLf),
+        }
+    }
+
+    /// Where the next line begins: after the empty one, the length of the head.
+    pub(super) fn position(&self) -> usize {
+        self.start
+    }
+}
