@@ -1,0 +1,78 @@
+//! The CRDs of `crds/` on a real API server.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use serin_testkit::cluster::Cluster;
+use serin_testkit::eventually;
+
+/// Every CRD that the repository ships, as one text.
+fn crds() -> Result<String> {
+    let mut texts = Vec::new();
+    for entry in fs::read_dir(repository("crds")).context("cannot list crds/")? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            texts.push(fs::read_to_string(&path).with_context(|| path.display().to_string())?);
+        }
+    }
+    ensure!(!texts.is_empty(), "crds/ holds no file; run `cargo xtask generate`");
+    Ok(texts.join("\n---\n"))
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// The shared cluster once our kinds are served.
+fn cluster() -> Result<&'static Cluster> {
+    let cluster = Cluster::shared()?;
+    cluster.apply_crds(&crds()?)?;
+    Ok(cluster)
+}
+
+#[test]
+fn explain_names_every_strategy_and_the_defaults() -> Result<()> {
+    let cluster = cluster()?;
+    // The description of a new kind is published a moment after the kind is served.
+    let explain =
+        |path: &str| eventually("explain knows the kind", Duration::from_secs(30), || cluster.kubectl(&["explain", path], "")?.ok());
+    let strategy = explain("canaryrelease.spec.strategy")?;
+    for member in ["percentage", "weights", "linear", "groups", "blueGreen", "steps"] {
+        assert!(strategy.contains(&format!("\n  {member}\t")), "no {member}:\n{strategy}");
+    }
+    let buckets = explain("canaryrelease.spec.split.buckets")?;
+    assert!(buckets.contains("Default: "), "{buckets}");
+    Ok(())
+}
+
+#[test]
+fn a_server_side_apply_shows_lists_as_they_were_sent() -> Result<()> {
+    let cluster = cluster()?;
+    let spec = json!({
+        "scope": {"service": "checkout"},
+        "canary": {"service": "checkout-v2"},
+        "overrides": [{"header": {"name": "X-Canary"}}, {"header": {"name": "X-Team", "exact": "payments"}, "to": "Canary"}],
+        "strategy": {"steps": [{"groups": ["testers"]}, {"weight": 1, "for": "10m"}, {"weight": "12.5%", "ramp": "15m"}, {"pause": true}]},
+        "analysis": {"checks": [{"name": "errors", "errorRate": {"max": "1%"}}, {"name": "latency", "latency": {"percentile": 99, "max": "800ms"}}]},
+        "hooks": [{"at": ["BeforeStart"], "url": "http://gate.ci/approve"}],
+        "schedule": {"windows": [{"days": ["Mon", "Tue"], "from": "09:00", "to": "16:00"}]}
+    });
+    let release = json!({
+        "apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease",
+        "metadata": {"name": "lists", "namespace": "default"}, "spec": spec
+    });
+    cluster.apply(&release.to_string())?;
+    // The same again is no change: what Argo CD asks before it says Synced.
+    cluster.apply(&release.to_string())?;
+    let shown: Value = serde_json::from_str(&cluster.kubectl(&["get", "canaryrelease", "lists", "-o", "json"], "")?.ok()?)?;
+    for list in ["/overrides", "/strategy/steps", "/analysis/checks", "/hooks", "/schedule/windows"] {
+        assert!(spec.pointer(list).is_some());
+        assert_eq!(shown["spec"].pointer(list), spec.pointer(list), "{list}");
+    }
+    assert_eq!(shown["metadata"]["generation"], 1);
+    Ok(())
+}
