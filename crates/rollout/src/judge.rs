@@ -38,6 +38,19 @@ pub struct CheckResult {
     pub counts: Counts,
     /// A sentence with the numbers and the limit.
     pub message: String,
+    /// What its own limit says, in ten-thousandths of a percent.
+    pub max: Option<Bound>,
+    /// What the limit against stable says.
+    pub versus_stable: Option<Bound>,
+}
+
+/// One limit of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// What it says.
+    pub verdict: Verdict,
+    /// In ten-thousandths of a percent.
+    pub limit: u32,
 }
 
 /// Judges every check. The verdict is that of the worst check that is not a dry run; `None` when no check has a say, as at full
@@ -56,31 +69,44 @@ pub fn failure(results: &[CheckResult]) -> Option<String> {
     Some(format!("Check {} failed: {}", failed.name, failed.message))
 }
 
+/// An error rate: the own one against `max`, and how far it is above stable's.
 fn judge_one(check: &Check, min_requests: u64, counts: &Counts, at_full_weight: bool) -> CheckResult {
-    let (verdict, message) = error_rate(check, min_requests, counts, at_full_weight);
-    CheckResult { name: check.name.clone(), verdict, dry_run: check.dry_run, counts: *counts, message }
-}
-
-fn error_rate(check: &Check, min_requests: u64, counts: &Counts, at_full_weight: bool) -> (Verdict, String) {
     let (canary, stable) = (counts.canary, counts.stable);
     let needed = min_requests.max(1);
-    if canary.requests < needed {
-        return (Verdict::NoData, format!("{} of {needed} canary requests seen.", canary.requests));
-    }
-    if !at_full_weight && stable.requests < needed {
-        return (Verdict::NoData, format!("{} of {needed} stable requests seen.", stable.requests));
-    }
+    let few = canary.requests < needed || (!at_full_weight && stable.requests < needed);
+    let bound = |limit: u32, exceeded: bool| {
+        let verdict = if few {
+            Verdict::NoData
+        } else if exceeded {
+            Verdict::Fail
+        } else {
+            Verdict::Pass
+        };
+        Bound { verdict, limit }
+    };
+    let max = check.max.map(|limit| bound(limit, canary.exceeds(limit)));
+    let versus_stable = check.max_increase.filter(|_| !at_full_weight).map(|limit| bound(limit, canary.exceeds_by(&stable, limit)));
+    let worst = [max, versus_stable].into_iter().flatten().max_by_key(|bound| badness(bound.verdict));
+    // A check has at least one limit; one without would have nothing to judge by.
+    let verdict = worst.map_or(Verdict::NoData, |bound| bound.verdict);
+
+    let percent = |limit: u32| percent_of(u64::from(limit), u64::from(WHOLE));
+    let fails = |bound: &Bound| bound.verdict == Verdict::Fail;
     let seen = format!("{} of {} canary requests failed", canary.rate(), canary.requests);
-    if let Some(max) = check.max.filter(|max| canary.exceeds(*max)) {
-        return (Verdict::Fail, format!("{seen}, at most {} may (plain threshold).", percent_of(u64::from(max), u64::from(WHOLE))));
-    }
-    let increase = check.max_increase.filter(|_| !at_full_weight);
-    if let Some(most) = increase.filter(|most| canary.exceeds_by(&stable, *most)) {
-        let most = percent_of(u64::from(most), u64::from(WHOLE));
-        return (Verdict::Fail, format!("{seen}, at most {most} more than stable's {} may (plain threshold).", stable.rate()));
-    }
-    let beside = if at_full_weight { String::new() } else { format!(", and {} of {} stable ones", stable.rate(), stable.requests) };
-    (Verdict::Pass, format!("{seen}{beside} (plain threshold)."))
+    let message = if canary.requests < needed {
+        format!("{} of {needed} canary requests seen.", canary.requests)
+    } else if few {
+        format!("{} of {needed} stable requests seen.", stable.requests)
+    } else if let Some(bound) = max.filter(fails) {
+        format!("{seen}, at most {} may (plain threshold).", percent(bound.limit))
+    } else if let Some(bound) = versus_stable.filter(fails) {
+        format!("{seen}, at most {} more than stable's {} may (plain threshold).", percent(bound.limit), stable.rate())
+    } else if at_full_weight {
+        format!("{seen} (plain threshold).")
+    } else {
+        format!("{seen}, and {} of {} stable ones (plain threshold).", stable.rate(), stable.requests)
+    };
+    CheckResult { name: check.name.clone(), verdict, dry_run: check.dry_run, counts: *counts, message, max, versus_stable }
 }
 
 fn badness(verdict: Verdict) -> u8 {
@@ -106,7 +132,8 @@ impl Tally {
         f * m * u128::from(WHOLE) > g * n * u128::from(WHOLE) + n * m * u128::from(share)
     }
 
-    fn rate(&self) -> String {
+    /// The share that failed.
+    pub(crate) fn rate(&self) -> String {
         percent_of(self.failures, self.requests)
     }
 }

@@ -12,6 +12,7 @@ pub mod phase;
 pub mod plan;
 pub mod share;
 pub mod state;
+pub mod status;
 pub mod step;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use judge::judge;
 pub use plan::Plan;
 pub use serin_split::Segment;
 pub use state::{Decision, Evidence, State};
+pub use status::{Facts, read, report};
 pub use step::{hold, step};
 
 use jiff::{SignedDuration, Timestamp};

@@ -1,0 +1,14 @@
+//! The status that users read, and in which a release's state lives.
+
+mod conditions;
+mod facts;
+mod message;
+mod read;
+mod report;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use facts::{Decided, Facts, Measured};
+pub use read::{read, segment};
+pub use report::{is_news, report};

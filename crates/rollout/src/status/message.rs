@@ -1,0 +1,108 @@
+//! The one line of `kubectl get`: what is so, then what to do.
+
+use super::view::{View, Waits, moment};
+use crate::phase::Phase;
+
+/// No message is longer, in characters.
+pub(super) const MAX_CHARS: usize = 120;
+
+impl View<'_> {
+    /// What is so, then what to do; it names times, not countdowns.
+    pub(super) fn message(&self) -> String {
+        let weight = self.weight();
+        let name = self.spec.map_or("NAME", |(release, _)| release.name.as_str());
+        match self.state.phase {
+            Phase::Pending => match self.waits() {
+                Waits::Cure(finding) => fit(&finding.to_string(), ""),
+                _ => "It starts when a route of this class sends to it.".to_owned(),
+            },
+            Phase::Scheduled => match self.spec.and_then(|(_, plan)| plan.start()) {
+                Some(start) => format!("It starts at {}.", moment(start)),
+                None => "It starts when its spec is accepted.".to_owned(),
+            },
+            Phase::Progressing => self.under_way(&weight),
+            Phase::Paused => self.paused(&weight, name),
+            Phase::Steady => match self.waits() {
+                Waits::Cure(finding) => fit(&finding.to_string(), ""),
+                _ => format!("It serves {weight} %, as asked."),
+            },
+            Phase::Promoted => fit(&self.promoted(), "See status.finalize, then delete this release."),
+            Phase::Completed => fit("The routes send to the canary by themselves.", "This release can be deleted, or get a new revision."),
+            Phase::Aborted => {
+                let cause = self.state.cause().unwrap_or("It was aborted.");
+                fit(cause, &format!("All is on stable. Fix it, then: serin retry {name}, or a new revision."))
+            }
+            Phase::Disabled => "spec.enabled is false, so all is on stable. Set it to true to begin a new attempt.".to_owned(),
+        }
+    }
+
+    fn under_way(&self, weight: &str) -> String {
+        match self.waits() {
+            Waits::Cure(finding) => fit(&format!("Held at {weight} %. {finding}"), ""),
+            Waits::Replicas => {
+                format!("It waits for replicas: {} of {} serve it.", self.facts.replicas_programmed, self.facts.replicas_ready)
+            }
+            Waits::Ramp { to, until, then } if until < then => {
+                format!("It rises to {to} % until {}, and stays there until {}.", moment(until), moment(then))
+            }
+            Waits::Ramp { to, until, .. } => format!("It rises to {to} % until {}.", moment(until)),
+            Waits::Hold { until } => format!("It stays at {weight} % until {}.", moment(until)),
+            Waits::Verdict(sentence) => fit(&format!("Held at {weight} %. {sentence}"), ""),
+            Waits::Endpoints => format!("It is at {weight} %, but the canary has no ready endpoint. Look at its pods."),
+        }
+    }
+
+    fn paused(&self, weight: &str, name: &str) -> String {
+        let pauses = self.state.pauses;
+        let cure = format!("Go on with: serin resume {name}");
+        if pauses.analysis {
+            return fit(&self.pause_cause(), &format!("Paused at {weight} %: serin resume {name}, or serin abort {name}"));
+        }
+        if pauses.command {
+            return fit(&format!("It was paused at {weight} % by command."), &cure);
+        }
+        match self.step() {
+            Some((index, of)) if pauses.step => fit(&format!("Step {index}/{of} pauses at {weight} %."), &cure),
+            _ => format!("spec.paused keeps it at {weight} %. Set it to false to go on."),
+        }
+    }
+
+    fn promoted(&self) -> String {
+        let canary = self.facts.canary.as_deref().unwrap_or("the canary");
+        match self.state.routes.len().saturating_sub(self.facts.done.len()) {
+            1 => format!("100 % on {canary}, by this release alone. 1 route is to be changed."),
+            n => format!("100 % on {canary}, by this release alone. {n} routes are to be changed."),
+        }
+    }
+}
+
+/// `cause` and `cure` in one line; the cure is never cut.
+pub(super) fn fit(cause: &str, cure: &str) -> String {
+    let gap = usize::from(!cure.is_empty());
+    let room = MAX_CHARS.saturating_sub(cure.chars().count() + gap);
+    let mut line = if cause.chars().count() <= room {
+        cause.to_owned()
+    } else {
+        let kept: String = cause.chars().take(room.saturating_sub(3)).collect();
+        format!("{}...", kept.trim_end())
+    };
+    if gap == 1 {
+        line.push(' ');
+        line.push_str(cure);
+    }
+    line.chars().take(MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_cause_is_cut_and_its_cure_is_not() {
+        let line = fit(&"wörter ".repeat(40), "Do this.");
+        assert_eq!(line.chars().count(), MAX_CHARS, "{line}");
+        assert!(line.ends_with("... Do this."), "{line}");
+        assert_eq!(fit("It is so.", "Do this."), "It is so. Do this.");
+        assert_eq!(fit("x", &"y".repeat(300)).chars().count(), MAX_CHARS);
+    }
+}

@@ -1,0 +1,132 @@
+//! What can be said of a release at one moment; messages and conditions are made from it.
+
+use super::facts::Facts;
+use crate::later;
+use crate::plan::Plan;
+use crate::share;
+use crate::state::{State, Verdict};
+use jiff::Timestamp;
+use serin_api::release::{NoTraffic, Step, WHOLE};
+use serin_api::{Finding, Release};
+
+/// A release, its state and the facts.
+pub(super) struct View<'a> {
+    /// `None` while the spec is not accepted.
+    pub(super) spec: Option<(&'a Release, &'a Plan)>,
+    pub(super) state: &'a State,
+    pub(super) facts: &'a Facts,
+    pub(super) now: Timestamp,
+}
+
+/// What a release that is under way waits for.
+pub(super) enum Waits<'a> {
+    /// The cure of this.
+    Cure(&'a Finding),
+    /// Replicas that do not serve its epoch yet.
+    Replicas,
+    /// The end of the rise, then of the hold.
+    Ramp { to: String, until: Timestamp, then: Timestamp },
+    /// The end of the hold.
+    Hold { until: Timestamp },
+    /// A verdict that lets it go on; the sentence says what the last one was.
+    Verdict(String),
+    /// A ready endpoint of the canary.
+    Endpoints,
+}
+
+impl View<'_> {
+    /// The weight that is asked for, in percent.
+    pub(super) fn weight(&self) -> String {
+        let segment = &self.state.segment;
+        share::weight(segment.k(self.now), segment.buckets)
+    }
+
+    /// Whether every ready replica serves the running step, or the weight when none runs.
+    pub(super) fn programmed(&self) -> bool {
+        let epoch = self.state.running.as_ref().map_or(self.state.segment.epoch, |r| r.epoch);
+        self.facts.programmed.is_some_and(|served| served >= epoch)
+    }
+
+    /// Place and number of steps, from 1; none for a fixed order, and before the first step.
+    pub(super) fn step(&self) -> Option<(usize, usize)> {
+        let (running, (_, plan)) = (self.state.running.as_ref()?, self.spec?);
+        let of = plan.stages();
+        (of > 0).then(|| (running.index.saturating_add(1).min(of), of))
+    }
+
+    /// When the time of the running step is over; `None` while its clock does not run.
+    pub(super) fn step_end(&self) -> Option<Timestamp> {
+        let (running, (_, plan)) = (self.state.running.as_ref()?, self.spec?);
+        running.clock?;
+        match plan.stage(running.index)? {
+            Step::Pause => None,
+            step => Some(later(self.state.segment.ends_at, plan.hold_of(&step))),
+        }
+    }
+
+    /// When all steps will be over if nothing holds them; `None` when that waits for someone, or there is no end.
+    pub(super) fn expected_end(&self) -> Option<Timestamp> {
+        let (running, (_, plan)) = (self.state.running.as_ref()?, self.spec?);
+        let first = plan.stage(running.index).filter(|_| !self.is_held())?;
+        if first == Step::Pause {
+            return None;
+        }
+        let mut end = self.step_end().unwrap_or(running.planned_end);
+        for index in running.index.saturating_add(1)..plan.stages() {
+            match plan.stage(index)? {
+                Step::Pause => return None,
+                step @ Step::Weight { ramp, .. } => end = later(later(end, ramp), plan.hold_of(&step)),
+            }
+        }
+        Some(end)
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.state.pauses.any() || self.spec.is_none_or(|(_, plan)| plan.paused)
+    }
+
+    pub(super) fn waits(&self) -> Waits<'_> {
+        if let Some(finding) = self.facts.findings.iter().min_by_key(|f| f.condition) {
+            return Waits::Cure(finding);
+        }
+        let (Some(running), Some((_, plan)), true) = (&self.state.running, self.spec, self.programmed()) else { return Waits::Replicas };
+        let s = &self.state.segment;
+        let analysis = plan.judged(s.k(self.now) == s.buckets);
+        let verdict = running.judged.map(|j| j.verdict);
+        let (to, hold) = match plan.stage(running.index) {
+            Some(Step::Weight { share, .. }) if running.clock.is_none() => (share, None),
+            Some(step @ Step::Weight { share, .. }) => (share, Some(plan.hold_of(&step))),
+            Some(Step::Pause) => return Waits::Replicas,
+            None if plan.order().is_none() || analysis.is_none() || !self.facts.canary_ready => return Waits::Endpoints,
+            None => return self.waits_for_verdict(verdict),
+        };
+        let Some(hold) = hold else { return Waits::Replicas };
+        let end = later(s.ends_at, hold);
+        let stopped = match verdict {
+            None | Some(Verdict::Pass) => false,
+            Some(Verdict::NoData) => analysis.is_some_and(|a| a.no_traffic != NoTraffic::Continue),
+            Some(Verdict::Fail | Verdict::Inconclusive) => analysis.is_some(),
+        };
+        let rises = self.now < s.ends_at && s.from < s.to;
+        match stopped {
+            _ if !rises && self.now < end => Waits::Hold { until: end },
+            false if rises => Waits::Ramp { to: share::weight(to, WHOLE), until: s.ends_at, then: end },
+            _ => self.waits_for_verdict(verdict),
+        }
+    }
+
+    fn waits_for_verdict(&self, verdict: Option<Verdict>) -> Waits<'_> {
+        let open = self.facts.checks.iter().find(|c| !c.dry_run && c.verdict != Verdict::Pass);
+        Waits::Verdict(match (open, verdict) {
+            (Some(check), _) => format!("Check {}: {}", check.name, check.message),
+            (None, Some(Verdict::NoData)) => "There is not enough traffic to judge it.".to_owned(),
+            (None, Some(Verdict::Fail | Verdict::Inconclusive)) => "The last verdict was not good.".to_owned(),
+            (None, None | Some(Verdict::Pass)) => "It is judged within one interval.".to_owned(),
+        })
+    }
+}
+
+/// A moment as people read it, to the second.
+pub(super) fn moment(t: Timestamp) -> String {
+    Timestamp::from_second(t.as_second()).unwrap_or(t).to_string()
+}
