@@ -16,7 +16,8 @@ const MODULE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/kubernetes"
 /// What is missing to build, and how to get it; `None` when it can be built or is built already.
 pub fn missing() -> Option<String> {
     let built = place().is_ok_and(|folder| folder.is_dir());
-    (!built && !is_there("go", "version")).then(|| "go is not there; install Go 1.25 or newer (go.dev/doc/install)".into())
+    (!built && !is_there("go", "version"))
+        .then(|| "go is not there; install Go 1.25 or newer (go.dev/doc/install; the Debian package golang-go may be older)".into())
 }
 
 /// The folder with `etcd`, `kube-apiserver` and `kubectl`. The first call takes minutes; a second one beside it waits.

@@ -17,8 +17,8 @@ use serin_testkit::origin::{Behaviour, Origin, Share};
 enum Arguments {
     Origin(OriginArguments),
     Load(LoadArguments),
-    /// Builds etcd, kube-apiserver and kubectl if need be and prints their folder; ends with 69 and prints what is missing when they
-    /// cannot run here
+    /// Builds etcd, kube-apiserver and kubectl if need be and prints their folder; ends with 69 and prints what is missing when tests
+    /// with them cannot run here
     Kubernetes,
 }
 
@@ -120,7 +120,7 @@ fn kubernetes() -> Result<ExitCode> {
 
 #[cfg(target_os = "linux")]
 fn missing() -> Option<String> {
-    serin_testkit::cluster::missing()
+    serin_testkit::cluster::missing().or_else(serin_testkit::process::missing)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -110,12 +110,19 @@ impl Drop for Process {
     }
 }
 
+const MISSING: &str = "libfaketime is not there; install the Debian package libfaketime";
+
+/// What this machine lacks for [`shift_clock`], and how to get it; `None` when it can.
+pub fn missing() -> Option<String> {
+    faketime().is_none().then(|| MISSING.to_owned())
+}
+
 /// Lets a program see a wall clock that is ahead by `seconds`, or behind when negative. Monotonic time stays as it is.
 ///
 /// # Errors
 /// When libfaketime is not installed.
 pub fn shift_clock(command: &mut Command, seconds: i64) -> Result<()> {
-    let library = faketime().context("libfaketime is not there; install the Debian package libfaketime")?;
+    let library = faketime().context(MISSING)?;
     command.env("LD_PRELOAD", library).env("FAKETIME", format!("{seconds:+}")).env("NO_FAKE_STAT", "1");
     // Two names for the same: before and after 0.9.10.
     command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");

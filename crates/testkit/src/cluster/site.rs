@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 /// One lock file for each slot; a slot names the namespace, the subnet and the folder.
 const LOCKS: &str = "/run/serin-testkit";
@@ -18,8 +18,9 @@ pub(super) const INSIDE: std::ops::RangeInclusive<u8> = 1..=99;
 /// On the machine's end of the wire.
 pub(super) const OUTSIDE: std::ops::RangeInclusive<u8> = 200..=249;
 
-/// Ends every process of namespace $1, removes it (links and addresses go with it) and the folder $2, once the other end of its input
-/// is closed: by will, or by the death of the owner. A killed process is listed until the kernel has taken it down, hence the loop.
+/// Ends every process of namespace $1, removes it, its wire $3 and the folder $2, once the other end of its input is closed: by will,
+/// or by the death of the owner. A killed process is listed until the kernel has taken it down, hence the loop. The wire would go with
+/// the namespace, but a moment later than `ip` ends.
 const JANITOR: &str = r#"
 trap '' INT TERM HUP
 cat >/dev/null
@@ -29,6 +30,7 @@ for _ in $(seq 200); do
     kill -9 $pids 2>/dev/null
     sleep 0.02
 done
+ip link delete "$3" 2>/dev/null
 ip netns delete "$1" 2>/dev/null
 rm -rf --one-file-system "$2"
 "#;
@@ -42,25 +44,17 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Takes the first free slot, after removing what a killed run left there.
+    /// Takes the first free slot, after removing what killed runs left in any.
     pub(super) fn claim() -> Result<Self> {
         let (slot, mut lock) = free_slot()?;
         writeln!(lock, "{}", std::process::id()).context("cannot write the lock file")?;
-        let namespace = format!("serin-testkit-{slot}");
-        let folder = std::env::temp_dir().join(&namespace);
-        let left_over = janitor(&namespace, &folder).stdin(Stdio::null()).stdout(Stdio::null()).status().context("cannot start sh")?;
-        ensure!(left_over.success(), "cannot remove {}, which an earlier run left", folder.display());
+        let (namespace, folder) = (namespace(slot), folder(slot));
         // create_dir, not create_dir_all: a folder that someone else laid there is refused.
         fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         // The lock is the janitor's standard output, so the slot is taken until the janitor has ended. Its own process group lets it
         // outlive a kill of ours.
-        let janitor = janitor(&namespace, &folder)
-            .stdin(Stdio::piped())
-            .stdout(lock)
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .context("cannot start sh")?;
+        let janitor =
+            janitor(slot).stdin(Stdio::piped()).stdout(lock).stderr(Stdio::null()).process_group(0).spawn().context("cannot start sh")?;
         let site = Self { namespace, folder, slot, janitor };
         site.network()?;
         Ok(site)
@@ -73,7 +67,7 @@ impl Site {
 
     /// A bridge in the namespace and a wire from it to the machine. No default route: nothing gets out.
     fn network(&self) -> Result<()> {
-        let (name, wire) = (&self.namespace, format!("serin{}", self.slot));
+        let (name, wire) = (&self.namespace, wire(self.slot));
         batch(None, &format!("netns add {name}\nlink add {wire} type veth peer name wire netns {name}\n"))?;
         let mut inside = String::from("link set lo up\nlink add node0 type bridge\nlink set wire master node0\n");
         inside.extend(INSIDE.map(|host| format!("addr add {}/24 dev node0\n", self.address(host))));
@@ -92,28 +86,58 @@ impl Drop for Site {
     }
 }
 
-fn janitor(namespace: &str, folder: &Path) -> Command {
+fn namespace(slot: u8) -> String {
+    format!("serin-testkit-{slot}")
+}
+
+fn folder(slot: u8) -> PathBuf {
+    std::env::temp_dir().join(namespace(slot))
+}
+
+/// The machine's end; names of links have 15 letters at most.
+fn wire(slot: u8) -> String {
+    format!("serin{slot}")
+}
+
+fn janitor(slot: u8) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", JANITOR, "janitor", namespace]).arg(folder);
+    command.args(["-c", JANITOR, "janitor", &namespace(slot)]).arg(folder(slot)).arg(wire(slot));
     command
 }
 
+/// The first slot that nobody holds. Every other one without a holder is cleared too.
 fn free_slot() -> Result<(u8, File)> {
     fs::create_dir_all(LOCKS).with_context(|| format!("cannot create {LOCKS}"))?;
+    let mut free = None;
     for slot in SLOTS {
         let path = Path::new(LOCKS).join(format!("{slot}.lock"));
+        // A slot that was never used has nothing to clear.
+        if free.is_some() && !path.exists() {
+            continue;
+        }
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.with_context(|| format!("cannot open {}", path.display()))?;
         match file.try_lock() {
-            Ok(()) => {
-                file.set_len(0).with_context(|| format!("cannot write {}", path.display()))?;
-                return Ok((slot, file));
-            }
-            Err(TryLockError::WouldBlock) => {}
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => continue,
             Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
         }
+        file.set_len(0).with_context(|| format!("cannot write {}", path.display()))?;
+        clear(slot)?;
+        free.get_or_insert((slot, file));
     }
-    bail!("all {} clusters are in use; {LOCKS} has the pid of each", SLOTS.len())
+    free.with_context(|| format!("all {} clusters are in use; {LOCKS} has the pid of each", SLOTS.len()))
+}
+
+/// Removes what a run that was killed together with its janitor left.
+fn clear(slot: u8) -> Result<()> {
+    let folder = folder(slot);
+    if !folder.exists() && !Path::new("/run/netns").join(namespace(slot)).exists() {
+        return Ok(());
+    }
+    let status = janitor(slot).stdin(Stdio::null()).stdout(Stdio::null()).status().context("cannot start sh")?;
+    ensure!(status.success(), "cannot remove {}, which an earlier run left", folder.display());
+    Ok(())
 }
 
 /// Several commands of `ip`, one a line, in this namespace or in ours.
