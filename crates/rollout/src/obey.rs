@@ -29,6 +29,25 @@ impl State {
         }
     }
 
+    /// Without an accepted spec there is nothing that a command could mean.
+    pub(crate) fn refuse_command(&mut self, evidence: &Evidence, now: Timestamp, events: &mut Vec<Event>) {
+        let Some(Annotation { value, tool }) = &evidence.command else { return };
+        let command = Command::parse(value);
+        if !self.last_command.as_ref().is_some_and(|last| command.is(last)) {
+            let why = "The spec is not accepted. Cure it first: see condition Accepted.".to_owned();
+            self.record(command, tool.clone(), Outcome::Refused(why), now, events);
+        }
+    }
+
+    fn record(&mut self, command: Command, tool: Option<String>, outcome: Outcome, at: Timestamp, events: &mut Vec<Event>) {
+        match &outcome {
+            Outcome::Done => events.push(Event::Done(command.text.clone())),
+            Outcome::Refused(why) => events.push(Event::Refused(command.text.clone(), why.clone())),
+            Outcome::Ignored => {}
+        }
+        self.last_command = Some(Record { command: command.text, token: command.token, tool, at, outcome });
+    }
+
     /// Weight 0 at once; waits for nobody (S14).
     pub(crate) fn abort(&mut self, why: &str, now: Timestamp, events: &mut Vec<Event>) {
         if self.phase != Phase::Aborted {
@@ -56,12 +75,7 @@ impl Turn<'_> {
             Some(_) if foreign => Outcome::Refused("It is for another release.".to_owned()),
             Some(verb) => self.obey(verb).map_or_else(|why| Outcome::Refused(why.to_owned()), |()| Outcome::Done),
         };
-        match &outcome {
-            Outcome::Done => self.events.push(Event::Done(command.text.clone())),
-            Outcome::Refused(why) => self.events.push(Event::Refused(command.text.clone(), why.clone())),
-            Outcome::Ignored => {}
-        }
-        self.state.last_command = Some(Record { command: command.text, token: command.token, tool: tool.clone(), at: self.now, outcome });
+        self.state.record(command, tool.clone(), outcome, self.now, &mut self.events);
     }
 
     fn obey(&mut self, verb: Verb) -> Result<(), &'static str> {

@@ -13,13 +13,16 @@ pub fn step(plan: &Plan, state: &State, evidence: &Evidence, now: Timestamp) -> 
     finish(state, turn.state, turn.events, turn.now)
 }
 
-/// Decides for an object whose spec is not accepted: what is served stays, nothing rises until it is cured, and an abort is obeyed.
-///
-/// A release that has not begun stays Pending; what was ordered for it is decided when it begins.
-pub fn hold(state: &State, evidence: &Evidence, now: Timestamp) -> Decision {
+/// Decides for an object whose spec is not accepted: what is served stays and nothing rises until it is cured, but an abort and
+/// `enabled: false` are obeyed. A release that has not begun stays Pending; what was ordered for it is decided when it begins.
+pub fn hold(enabled: bool, state: &State, evidence: &Evidence, now: Timestamp) -> Decision {
     let now = to_millis(now);
     let (mut next, mut events) = (state.clone(), Vec::new());
+    if !enabled {
+        next.disable(now);
+    }
     if !state.segment.release.is_empty() {
+        next.refuse_command(evidence, now, &mut events);
         next.obey_abort(evidence, now, &mut events);
         next.stop(now);
     }
@@ -47,12 +50,24 @@ pub(crate) struct Turn<'a> {
     pub(crate) events: Vec<Event>,
 }
 
+impl State {
+    /// `enabled: false`: stable at once; true again is a new attempt.
+    fn disable(&mut self, now: Timestamp) {
+        if self.phase != Phase::Disabled {
+            self.end(Phase::Disabled, None, now);
+            self.phase = Phase::Disabled;
+            self.running = None;
+            self.flatten(0, now);
+        }
+    }
+}
+
 impl Turn<'_> {
     fn decide(&mut self) {
         let unborn = self.state.segment.release.is_empty();
         let promoted = self.state.phase == Phase::Promoted;
         if !self.plan.enabled {
-            self.disable();
+            self.state.disable(self.now);
         } else if self.state.segment.release != self.plan.release || self.state.phase == Phase::Disabled {
             self.begin();
         }
@@ -79,15 +94,6 @@ impl Turn<'_> {
         self.state.routes.extend(self.evidence.routes.iter().cloned());
         self.state.routes.sort();
         self.state.routes.dedup();
-    }
-
-    fn disable(&mut self) {
-        if self.state.phase != Phase::Disabled {
-            self.state.end(Phase::Disabled, None, self.now);
-            self.state.phase = Phase::Disabled;
-            self.state.running = None;
-            self.state.flatten(0, self.now);
-        }
     }
 
     /// The routes do without the release what the canary does: it decides nothing more (S10).

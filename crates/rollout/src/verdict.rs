@@ -3,7 +3,8 @@
 use crate::later;
 use crate::line::{LEASE, RENEW};
 use crate::phase::Phase;
-use crate::state::{Event, Verdict};
+use crate::plan::to_millis;
+use crate::state::{Event, Judgement, Verdict};
 use crate::step::Turn;
 use jiff::SignedDuration;
 use serin_api::release::{Analysis, OnFail};
@@ -24,7 +25,8 @@ impl Turn<'_> {
 
     /// A judgement counts once, and only for the step in which it was made; also while a pause holds the weight.
     pub(crate) fn judge(&mut self) {
-        let (Some(analysis), Some(judgement)) = (&self.plan.analysis, self.evidence.judgement) else { return };
+        let (Some(analysis), Some(Judgement { verdict, at })) = (&self.plan.analysis, self.evidence.judgement) else { return };
+        let judgement = Judgement { verdict, at: to_millis(at) };
         let Some(running) = self.state.running.as_mut().filter(|_| self.state.phase != Phase::Promoted) else { return };
         let fresh = running.clock.is_some_and(|clock| judgement.at > clock) && judgement.at <= self.now;
         if !fresh || running.judged.is_some_and(|last| judgement.at <= last.at) {

@@ -119,7 +119,9 @@ impl View<'_> {
 
     /// Accepted, resolved, programmed, and serving what status says.
     fn ready(&self) -> Said {
-        let propagates = self.state.running.as_ref().is_some_and(|r| self.now.duration_since(r.entered_at) <= GRACE);
+        // What was never served has nothing to be Ready with.
+        let since = self.state.running.as_ref().map(|r| r.entered_at).or((self.weight() != "0").then_some(self.state.segment.starts_at));
+        let propagates = since.is_some_and(|since| self.now.duration_since(since) <= GRACE);
         if self.decides_nothing() {
             return yes("Ready", self.state.phase.word(), "The release decides nothing: routes do what they do without it.");
         }

@@ -12,13 +12,10 @@ impl View<'_> {
         let weight = self.weight();
         let name = self.spec.map_or("NAME", |(release, _)| release.name.as_str());
         match self.state.phase {
-            Phase::Pending => match self.waits() {
-                Waits::Cure(finding) => fit(&finding.to_string(), ""),
+            Phase::Pending | Phase::Scheduled => match (self.waits(), self.spec.and_then(|(_, plan)| plan.start())) {
+                (Waits::Cure(finding), _) => fit(&finding.to_string(), ""),
+                (_, Some(start)) if self.state.phase == Phase::Scheduled => format!("It starts at {}.", moment(start)),
                 _ => "It starts when a route of this class sends to it.".to_owned(),
-            },
-            Phase::Scheduled => match self.spec.and_then(|(_, plan)| plan.start()) {
-                Some(start) => format!("It starts at {}.", moment(start)),
-                None => "It starts when its spec is accepted.".to_owned(),
             },
             Phase::Progressing => self.under_way(&weight),
             Phase::Paused => self.paused(&weight, name),
@@ -26,7 +23,7 @@ impl View<'_> {
                 Waits::Cure(finding) => fit(&finding.to_string(), ""),
                 _ => format!("It serves {weight} %, as asked."),
             },
-            Phase::Promoted => fit(&self.promoted(), "See status.finalize, then delete this release."),
+            Phase::Promoted => self.promoted(),
             Phase::Completed => fit("The routes send to the canary by themselves.", "This release can be deleted, or get a new revision."),
             Phase::Aborted => {
                 let cause = self.state.cause().unwrap_or("It was aborted.");
@@ -69,10 +66,15 @@ impl View<'_> {
 
     fn promoted(&self) -> String {
         let canary = self.facts.canary.as_deref().unwrap_or("the canary");
-        match self.state.routes.len().saturating_sub(self.facts.done.len()) {
-            1 => format!("100 % on {canary}, by this release alone. 1 route is to be changed."),
-            n => format!("100 % on {canary}, by this release alone. {n} routes are to be changed."),
+        if let [edit] = &self.facts.edits[..] {
+            let short = format!("100 % on {canary}. {}, then delete this release.", edit.text.trim_end_matches('.'));
+            if !edit.text.contains('\n') && short.chars().count() <= MAX_CHARS {
+                return short;
+            }
         }
+        let open = self.state.routes.len().saturating_sub(self.facts.done.len());
+        let routes = if open == 1 { "1 route is".to_owned() } else { format!("{open} routes are") };
+        fit(&format!("100 % on {canary}; {routes} to be changed."), "See status.finalize, then delete this release.")
     }
 }
 

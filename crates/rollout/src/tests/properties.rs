@@ -67,7 +67,11 @@ fn happen(w: &mut World, happening: &Happening, n: usize) {
         Happening::Abort => w.evidence.abort = Some(n.to_string().as_str().into()),
         Happening::Paused(yes) => w.plan.paused = *yes,
         Happening::Enabled(yes) => w.plan.enabled = *yes,
-        Happening::Edit(strategy) => w.plan.strategy = strategy.clone(),
+        Happening::Edit(strategy) => {
+            // The default number of buckets is the sum of weights.
+            w.plan.buckets = if matches!(strategy, Strategy::Weights { .. }) { 10 } else { 1000 };
+            w.plan.strategy = strategy.clone();
+        }
         Happening::Revision(r) => w.plan.release = format!("000000000{r}"),
         Happening::Completed => w.evidence.completed = true,
     }
@@ -169,12 +173,12 @@ proptest! {
             w.decide();
         }
         let (now, served) = (at(w.now + wait), w.state.segment.k(at(w.now + wait)));
-        let held = hold(&w.state, &w.evidence, now).state;
+        let held = hold(w.plan.enabled, &w.state, &w.evidence, now).state;
         prop_assert_eq!(held.segment.k(at(w.now + wait + 1_000_000)), served);
         prop_assert_eq!(held.phase, w.state.phase);
-        prop_assert_eq!(&hold(&held, &w.evidence, now).state, &held);
+        prop_assert_eq!(&hold(w.plan.enabled, &held, &w.evidence, now).state, &held);
         let abort = Evidence { abort: Some("stop".into()), ..w.evidence.clone() };
-        prop_assert_eq!(hold(&held, &abort, now).state.segment.k(now), 0);
+        prop_assert_eq!(hold(w.plan.enabled, &held, &abort, now).state.segment.k(now), 0);
     }
 
     #[test]
@@ -190,7 +194,8 @@ proptest! {
         w.decide();
         w.now += late;
         w.evidence.programmed = Some(0);
-        (w.decide(), w.decide());
+        w.decide();
+        w.decide();
         // The release began at 0 and was Programmed at `late`: what lies between is held.
         let start = start.unwrap_or(late);
         let mut held = if given { late } else { 0 };
