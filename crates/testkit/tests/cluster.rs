@@ -6,6 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, ResourceExt};
 use serin_testkit::cluster::Cluster;
 use serin_testkit::load::{Plan, Report};
 use serin_testkit::origin::Origin;
@@ -40,6 +43,16 @@ fn what_is_stored_past_the_api_server_is_served_by_it() -> Result<()> {
     assert_eq!(weight, "99");
     let refused = cluster.kubectl(&["apply", "-f", "-"], &probe.replace("past", "refused"))?;
     assert!(refused.stderr.contains("spec.weight"), "{}", refused.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_in_the_test_reaches_the_api_server() -> Result<()> {
+    let cluster = Cluster::shared()?;
+    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let namespaces: Api<Namespace> = Api::all(kube::Client::try_from(config)?);
+    assert_eq!(namespaces.get("default").await?.name_any(), "default");
     Ok(())
 }
 

@@ -76,3 +76,29 @@ fn a_server_side_apply_shows_lists_as_they_were_sent() -> Result<()> {
     assert_eq!(shown["metadata"]["generation"], 1);
     Ok(())
 }
+
+/// A rule that a later version tightens must not lock up what is stored: the API server then checks only what changes.
+#[test]
+fn a_stored_object_that_the_rules_refuse_takes_a_status_an_annotation_and_enabled_false() -> Result<()> {
+    let cluster = cluster()?;
+    let stored = json!({
+        "apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease",
+        "metadata": {"name": "stored", "namespace": "default", "uid": "00000000-0000-4000-8000-000000000001", "generation": 1},
+        "spec": {"scope": {"service": "checkout"}, "canary": {"service": "checkout-v2"}, "strategy": {"percentage": 150}}
+    });
+    cluster.put_raw("/registry/serin.dev/canaryreleases/default/stored", stored.to_string().as_bytes())?;
+    let fresh = stored.to_string().replace("\"stored\"", "\"fresh\"");
+    let refused = cluster.kubectl(&["create", "-f", "-"], &fresh)?;
+    assert!(refused.stderr.contains("spec.strategy.percentage"), "the rules do not refuse it: {refused:?}");
+
+    let patch = |arguments: &[&str]| {
+        let arguments = [&["patch", "canaryrelease", "stored", "--type=merge"], arguments].concat();
+        cluster.kubectl(&arguments, "")?.ok()
+    };
+    patch(&["--subresource=status", "-p", r#"{"status": {"phase": "Aborted"}}"#]).context("a status")?;
+    patch(&["-p", r#"{"metadata": {"annotations": {"serin.dev/note": "seen"}}}"#]).context("an annotation")?;
+    patch(&["-p", r#"{"spec": {"enabled": false}}"#]).context("enabled: false")?;
+    let shown = ["get", "canaryrelease", "stored", "-o", "jsonpath={.status.phase} {.spec.enabled} {.spec.strategy.percentage}"];
+    assert_eq!(cluster.kubectl(&shown, "")?.ok()?, "Aborted false 150");
+    Ok(())
+}
