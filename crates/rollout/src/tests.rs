@@ -14,23 +14,23 @@ use serin_api::release::{Analysis, Canary, Check, NoTraffic, OnFail, Scope, Spli
 
 const MIN: i64 = 60;
 
-fn at(s: i64) -> Timestamp {
+pub(crate) fn at(s: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + s).unwrap()
 }
 
-fn secs(s: i64) -> SignedDuration {
+pub(crate) fn secs(s: i64) -> SignedDuration {
     SignedDuration::from_secs(s)
 }
 
-fn weight(percent: u32, ramp: i64, hold: i64) -> Step {
+pub(crate) fn weight(percent: u32, ramp: i64, hold: i64) -> Step {
     Step::Weight { share: percent * 10_000, ramp: secs(ramp), hold: secs(hold) }
 }
 
-fn steps() -> Strategy {
+pub(crate) fn steps() -> Strategy {
     Strategy::Steps(vec![weight(1, 0, 10 * MIN), weight(25, 15 * MIN, 30 * MIN), Step::Pause, weight(50, 0, 10 * MIN)])
 }
 
-fn plan(strategy: Strategy) -> Plan {
+pub(crate) fn plan(strategy: Strategy) -> Plan {
     Plan {
         release: "0123456789".into(),
         revision: None,
@@ -43,7 +43,7 @@ fn plan(strategy: Strategy) -> Plan {
     }
 }
 
-fn analysis() -> Analysis {
+pub(crate) fn analysis() -> Analysis {
     let check = Check { name: "errors".into(), dry_run: false, max: Some(10_000), max_increase: None };
     Analysis {
         interval: secs(30),
@@ -56,7 +56,7 @@ fn analysis() -> Analysis {
     }
 }
 
-fn fine() -> Evidence {
+pub(crate) fn fine() -> Evidence {
     Evidence {
         ready: true,
         programmed: None,
@@ -71,20 +71,20 @@ fn fine() -> Evidence {
 }
 
 /// A release and what is known of it, decided each 10 s.
-struct World {
-    plan: Plan,
-    state: State,
-    evidence: Evidence,
-    now: i64,
-    verdict: Option<Verdict>,
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) state: State,
+    pub(crate) evidence: Evidence,
+    pub(crate) now: i64,
+    pub(crate) verdict: Option<Verdict>,
 }
 
 impl World {
-    fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Plan) -> Self {
         Self { plan, state: State::empty(), evidence: fine(), now: 0, verdict: None }
     }
 
-    fn decide(&mut self) -> Decision {
+    pub(crate) fn decide(&mut self) -> Decision {
         self.evidence.programmed = self.evidence.programmed.map(|_| self.state.segment.epoch);
         self.evidence.judgement = self.verdict.map(|verdict| Judgement { verdict, at: at(self.now) });
         let decision = step(&self.plan, &self.state, &self.evidence, at(self.now));
@@ -92,7 +92,7 @@ impl World {
         decision
     }
 
-    fn run(&mut self, seconds: i64) {
+    pub(crate) fn run(&mut self, seconds: i64) {
         self.evidence.programmed = Some(0);
         for _ in 0..seconds / 10 {
             self.decide();
@@ -101,22 +101,22 @@ impl World {
         self.decide();
     }
 
-    fn command(&mut self, text: &str) -> Decision {
+    pub(crate) fn command(&mut self, text: &str) -> Decision {
         self.evidence.command = Some(text.into());
         self.decide()
     }
 
-    fn k(&self) -> u32 {
+    pub(crate) fn k(&self) -> u32 {
         self.state.segment.k(at(self.now))
     }
 
-    fn index(&self) -> Option<usize> {
+    pub(crate) fn index(&self) -> Option<usize> {
         self.state.running.as_ref().map(|r| r.index)
     }
 }
 
 /// The object that a plan may have come from.
-fn release_of(plan: &Plan) -> Release {
+pub(crate) fn release_of(plan: &Plan) -> Release {
     Release {
         namespace: "shop".into(),
         name: "checkout".into(),
@@ -138,7 +138,7 @@ fn release_of(plan: &Plan) -> Release {
 }
 
 /// What a healthy cluster tells of the release.
-fn facts(evidence: &Evidence) -> Facts {
+pub(crate) fn facts(evidence: &Evidence) -> Facts {
     Facts {
         uid: "u-1".into(),
         generation: 1,
@@ -146,7 +146,7 @@ fn facts(evidence: &Evidence) -> Facts {
         canary_ready: evidence.canary_ready,
         any_route_left: true,
         programmed: evidence.programmed,
-        replicas_programmed: 2,
+        replicas_programmed: if evidence.programmed.is_some() { 2 } else { 0 },
         replicas_ready: 2,
         ..Facts::default()
     }

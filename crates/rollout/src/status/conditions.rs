@@ -6,7 +6,9 @@ use crate::share;
 use crate::state::Verdict;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as Written, Time};
+use serin_api::reason::{self, condition};
 use serin_api::release::SplitBy;
+use serin_api::status::FinalizeEdit;
 use serin_api::{Condition, Finding};
 
 /// How long replicas may take to serve a new step before Ready says so: a healthy rollout is Ready throughout.
@@ -55,6 +57,7 @@ fn unknown(kind: &'static str, reason: &'static str, message: impl Into<String>)
 }
 
 impl View<'_> {
+    /// All of them, in the order of [`condition::ALL`].
     pub(super) fn conditions(&self) -> Vec<Said> {
         vec![
             self.accepted(),
@@ -71,7 +74,7 @@ impl View<'_> {
         ]
     }
 
-    /// The findings of one condition, in one text.
+    /// The findings of one condition: the first one's reason, and all in one text.
     fn found(&self, condition: Condition) -> Option<(&'static str, String)> {
         let of: Vec<&Finding> = self.facts.findings.iter().filter(|f| f.condition == condition).collect();
         let all: Vec<String> = of.iter().map(ToString::to_string).collect();
@@ -80,132 +83,173 @@ impl View<'_> {
 
     fn accepted(&self) -> Said {
         match self.found(Condition::Accepted) {
-            Some((reason, message)) => no("Accepted", reason, message),
-            None => yes("Accepted", "Accepted", "The spec is valid."),
+            Some((reason, message)) => no(condition::ACCEPTED, reason, message),
+            None => yes(condition::ACCEPTED, reason::ACCEPTED, "The spec is valid."),
         }
     }
 
     fn resolved_refs(&self) -> Said {
         match self.found(Condition::ResolvedRefs) {
-            Some((reason, message)) => no("ResolvedRefs", reason, message),
-            None if self.spec.is_none() => unknown("ResolvedRefs", "NotAccepted", "It is looked at when the spec is accepted."),
-            None => yes("ResolvedRefs", "ResolvedRefs", "Everything that the spec names exists."),
+            Some((reason, message)) => no(condition::RESOLVED_REFS, reason, message),
+            None if self.spec.is_none() => {
+                unknown(condition::RESOLVED_REFS, reason::NOT_ACCEPTED, "It is looked at when the spec is accepted.")
+            }
+            None => yes(condition::RESOLVED_REFS, reason::RESOLVED_REFS, "Everything that the spec names exists."),
         }
     }
 
-    /// In Completed and Disabled the release decides nothing, so no route is missed.
+    /// In Completed and Disabled the release decides nothing, so no route and no replica is missed.
     fn decides_nothing(&self) -> bool {
         matches!(self.state.phase, Phase::Completed | Phase::Disabled)
     }
 
     fn programmed_condition(&self) -> Said {
-        let (programmed, ready) = (self.facts.replicas_programmed, self.facts.replicas_ready);
-        let mut note = String::new();
-        if self.facts.leader_only {
-            note.push_str(" Programmed and measured speak for the leader.");
-        }
+        let (kind, programmed, ready) = (condition::PROGRAMMED, self.facts.replicas_programmed, self.facts.replicas_ready);
+        let note = if self.facts.leader_only { " Programmed and measured speak for the leader." } else { "" };
         if self.decides_nothing() {
-            return yes("Programmed", self.state.phase.word(), "The release decides nothing.");
+            return yes(kind, reason::PROGRAMMED, "The release decides nothing.");
         }
         match self.found(Condition::Programmed) {
-            Some((reason, message)) => no("Programmed", reason, message),
-            None if self.state.segment.release.is_empty() => no("Programmed", "Pending", "The release has not begun."),
-            None if self.programmed() => yes("Programmed", "Programmed", format!("All {ready} ready replicas serve it.{note}")),
-            None => {
-                no("Programmed", "Propagating", format!("{programmed} of {ready} ready replicas serve it. It waits for the others.{note}"))
-            }
+            Some((reason, message)) => no(kind, reason, message),
+            None if self.state.segment.release.is_empty() => no(kind, reason::PENDING, "The release has not begun."),
+            None if self.programmed() => yes(kind, reason::PROGRAMMED, format!("{programmed} of {ready} ready replicas serve it.{note}")),
+            None => no(
+                kind,
+                reason::PENDING,
+                format!("{programmed} of {ready} ready replicas serve it, and nothing rises before the others do.{note}"),
+            ),
         }
     }
 
     /// Accepted, resolved, programmed, and serving what status says.
     fn ready(&self) -> Said {
+        let kind = condition::READY;
         // What was never served has nothing to be Ready with.
         let since = self.state.running.as_ref().map(|r| r.entered_at).or((self.weight() != "0").then_some(self.state.segment.starts_at));
         let propagates = since.is_some_and(|since| self.now.duration_since(since) <= GRACE);
         if self.decides_nothing() {
-            return yes("Ready", self.state.phase.word(), "The release decides nothing: routes do what they do without it.");
+            return yes(kind, reason::READY, "The release decides nothing: routes do what they do without it.");
         }
         if self.found(Condition::Accepted).is_some() {
-            no("Ready", "NotAccepted", "The spec is not accepted. See condition Accepted.")
+            no(kind, reason::NOT_READY, "The spec is not accepted. See condition Accepted.")
+        } else if self.state.phase == Phase::Aborted {
+            no(kind, reason::ABORTED, "The release was aborted, and all is on stable. See condition Stalled.")
         } else if self.found(Condition::ResolvedRefs).is_some() {
-            no("Ready", "NotResolved", "The spec is not resolved. See condition ResolvedRefs.")
-        } else if matches!(self.state.phase, Phase::Pending) {
-            no("Ready", "Pending", "The release has not begun. See condition Programmed.")
-        } else if self.found(Condition::Programmed).is_some() || !(self.programmed() || propagates) {
-            no("Ready", "NotProgrammed", "Not every replica serves what status says. See condition Programmed.")
-        } else if self.state.phase.serves() && !self.facts.canary_ready {
-            no("Ready", "NoEndpoints", "The canary has no ready endpoint, so whenUnavailable decides. Look at its pods.")
+            no(kind, reason::NOT_READY, "The spec is not resolved. See condition ResolvedRefs.")
+        } else if self.found(Condition::Programmed).is_some() || self.state.phase == Phase::Pending || !(self.programmed() || propagates) {
+            no(kind, reason::NOT_READY, "Not every replica serves what status says. See condition Programmed.")
+        } else if self.canary_is_missed() {
+            no(kind, reason::NOT_READY, "The canary has no ready endpoint. See condition Degraded.")
         } else {
-            yes("Ready", "Serving", "Replicas serve what status says.")
+            yes(kind, reason::READY, "Replicas serve what status says.")
         }
     }
 
+    fn canary_is_missed(&self) -> bool {
+        self.state.phase.serves() && !self.facts.canary_ready
+    }
+
+    /// Its reason says what it waits for.
     fn progressing(&self) -> Said {
-        let kind = "Progressing";
-        let pauses = self.state.pauses;
-        match self.state.phase {
+        let kind = condition::PROGRESSING;
+        let phase = self.state.phase;
+        match phase {
             Phase::Progressing => match self.waits() {
-                Waits::Cure(finding) => yes(kind, "Held", format!("Nothing rises: {finding}")),
-                Waits::Replicas => yes(kind, "WaitingForReplicas", "It waits for every ready replica to serve it."),
-                Waits::Ramp { to, until, .. } => yes(kind, "Ramping", format!("It rises to {to} % until {}.", moment(until))),
-                Waits::Hold { until } => yes(kind, "Holding", format!("It keeps its weight until {}.", moment(until))),
+                Waits::Cure(finding) => yes(kind, finding.reason, format!("Nothing rises: {finding}")),
+                Waits::Replicas => yes(kind, reason::PENDING, "It waits for every ready replica to serve it."),
+                Waits::Ramp { to, until, .. } => yes(kind, reason::STEP, format!("It rises to {to} % until {}.", moment(until))),
+                Waits::Hold { until } => yes(kind, reason::STEP, format!("It keeps its weight until {}.", moment(until))),
                 Waits::Verdict(sentence) => {
-                    yes(kind, "WaitingForVerdict", format!("It waits for a verdict that lets it go on. {sentence}"))
+                    let no_data = self.last_verdict() == Some(Verdict::NoData);
+                    let reason = if no_data { reason::WAITING_FOR_TRAFFIC } else { reason::ANALYSIS };
+                    yes(kind, reason, format!("It waits for a verdict that lets it go on. {sentence}"))
                 }
-                Waits::Endpoints => yes(kind, "WaitingForEndpoints", "It waits for a ready endpoint of the canary. Look at its pods."),
+                Waits::Endpoints => yes(kind, reason::CANARY_UNAVAILABLE, "It waits for a ready endpoint of the canary. Look at its pods."),
             },
-            Phase::Paused if pauses.analysis => {
-                no(kind, "PausedByAnalysis", format!("{} Use resume to go on, or abort.", self.pause_cause()))
+            Phase::Paused => yes(kind, reason::PAUSED, self.pause_sentence()),
+            Phase::Scheduled => yes(kind, reason::WINDOW, "It waits for its start."),
+            Phase::Pending => match self.waits() {
+                Waits::Cure(finding) => no(kind, finding.reason, format!("It has not begun: {finding}")),
+                _ => no(kind, reason::PENDING, "It has not begun."),
+            },
+            Phase::Aborted => no(kind, reason::ABORTED, self.abort_cause()),
+            Phase::Steady | Phase::Promoted | Phase::Completed | Phase::Disabled => {
+                no(kind, reason::NOTHING_TO_DO, format!("It is {phase}: nothing is to be moved."))
             }
-            Phase::Paused if pauses.command => no(kind, "PausedByCommand", "It was paused by command. Use resume to go on."),
-            Phase::Paused if pauses.step => no(kind, "PausedByStep", "A step pauses it. Use resume to go on."),
-            Phase::Paused => no(kind, "PausedBySpec", "spec.paused keeps the weight. Set it to false to go on."),
-            Phase::Scheduled => no(kind, "Scheduled", "It waits for its start."),
-            Phase::Aborted => no(kind, "Aborted", self.state.cause().unwrap_or("It was aborted.").to_owned()),
-            Phase::Pending | Phase::Steady | Phase::Promoted | Phase::Completed | Phase::Disabled => {
-                no(kind, self.state.phase.word(), format!("It is {}: nothing moves.", self.state.phase))
-            }
+        }
+    }
+
+    fn pause_sentence(&self) -> String {
+        let pauses = self.state.pauses;
+        if pauses.analysis {
+            format!("{} Use resume to go on, or abort.", self.pause_cause())
+        } else if pauses.command {
+            "It was paused by command. Use resume to go on.".to_owned()
+        } else if pauses.step {
+            "A step pauses it. Use resume to go on.".to_owned()
+        } else {
+            "spec.paused keeps the weight. Set it to false to go on.".to_owned()
         }
     }
 
     fn promoted_condition(&self) -> Said {
         match self.state.phase {
-            Phase::Promoted | Phase::Completed => yes("Promoted", self.state.phase.word(), "Everyone has the canary."),
-            phase => no("Promoted", phase.word(), format!("It is {phase}.")),
+            Phase::Promoted | Phase::Completed => yes(condition::PROMOTED, reason::PROMOTED, "Everyone has the canary."),
+            phase => no(condition::PROMOTED, reason::NOT_PROMOTED, format!("It is {phase}.")),
         }
     }
 
     fn finished(&self) -> Said {
-        let phase = self.state.phase;
-        let say = if phase.is_over() { yes } else { no };
-        say("Finished", phase.word(), format!("It is {phase}."))
+        let kind = condition::FINISHED;
+        match self.state.phase {
+            Phase::Promoted => yes(kind, reason::PROMOTED, "Everyone has the canary."),
+            Phase::Completed => yes(kind, reason::COMPLETED, "The routes do by themselves what the canary does."),
+            Phase::Aborted => yes(kind, reason::ABORTED, self.abort_cause()),
+            phase => no(kind, reason::UNDER_WAY, format!("It is {phase}.")),
+        }
     }
 
     fn ready_to_finalize(&self) -> Said {
-        let kind = "ReadyToFinalize";
+        let kind = condition::READY_TO_FINALIZE;
         match self.state.phase {
             Phase::Promoted if !self.facts.any_route_left => {
-                no(kind, "NoRoute", "No route is left that could be changed. Delete this release.")
+                no(kind, reason::NO_ROUTE, "No route is left that could be changed. Delete this release.")
             }
             Phase::Promoted if !self.facts.waits_for.is_empty() => {
-                no(kind, "OtherRoutes", format!("The Service is shared. It waits for {}.", self.facts.waits_for.join(", ")))
+                no(kind, reason::OTHER_ROUTES, format!("The Service is shared. It waits for {}.", self.facts.waits_for.join(", ")))
             }
             Phase::Promoted => {
-                let edits: Vec<_> = self.facts.edits.iter().map(|e| format!("{} {}/{}: {}", e.kind, e.namespace, e.name, e.text)).collect();
-                yes(kind, "Promoted", format!("Make these edits, then delete this release: {}", edits.join("; ")))
+                let edit = |e: &FinalizeEdit| format!("{} {}/{}: {}", e.kind, e.namespace, e.name, e.text);
+                let edits: Vec<_> = self.facts.edits.iter().map(edit).collect();
+                yes(kind, reason::PROMOTED, format!("Make these edits, then delete this release: {}", edits.join("; ")))
             }
-            phase => no(kind, phase.word(), format!("It is {phase}.")),
+            phase => no(kind, reason::NOT_PROMOTED, format!("It is {phase}.")),
         }
     }
 
     fn degraded(&self) -> Said {
-        if let Some(id) = self.state.not_finalized() {
-            let message = format!("Release {id} was promoted, and replaced before its routes were changed: all is on the old stable side.");
-            return yes("Degraded", "NotFinalized", message);
+        let kind = condition::DEGRADED;
+        if self.state.phase == Phase::Aborted {
+            return yes(kind, reason::ABORTED, format!("All is on stable. {}", self.abort_cause()));
         }
-        match &self.facts.degraded {
-            Some((reason, message)) => yes("Degraded", reason, message.clone()),
-            None => no("Degraded", "AsExpected", "Nothing is wrong."),
+        if let Some(id) = self.state.not_finalized() {
+            let message =
+                format!("Release {id} was promoted, and a new one began before its edit was done: routes went back to the old side.");
+            return yes(kind, reason::NOT_FINALIZED, message);
+        }
+        if self.canary_is_missed() {
+            return yes(
+                kind,
+                reason::CANARY_UNAVAILABLE,
+                "The canary has no ready endpoint, so whenUnavailable decides. Look at its pods.",
+            );
+        }
+        if let Some((reason, message)) = &self.facts.degraded {
+            return yes(kind, reason, message.clone());
+        }
+        match self.facts.checks.iter().find(|c| c.dry_run && c.verdict == Verdict::Fail && self.state.phase.serves()) {
+            Some(check) => yes(kind, reason::CHECK_FAILED, format!("Check {}, a dry run, fails: {}", check.name, check.message)),
+            None => no(kind, reason::AS_ASKED, "It is served as asked."),
         }
     }
 
@@ -214,37 +258,48 @@ impl View<'_> {
         let decided = &self.facts.decided;
         let by_request = self.spec.is_none_or(|(release, _)| release.split.by == SplitBy::Request);
         if by_request || decided.requests < ENOUGH_REQUESTS || decided.identities >= FEW_IDENTITIES {
-            return no("Skewed", "AsExpected", "Shares of users and of requests are alike, or there are too few requests to tell.");
+            return no(condition::SKEWED, reason::EVEN, "Shares of users and of requests are alike, or too few requests came to tell.");
         }
         let from = match (decided.identities, &decided.busiest) {
             (1, Some(one)) => format!("1 identity ({one})"),
             (1, None) => "1 identity".to_owned(),
             (n, _) => format!("{n} identities"),
         };
-        let weight = self.weight();
-        let measured = self.measured_weight();
         let message = format!(
-            "All {} requests come from {from}, so {weight} % of users is {measured} % of requests. Set split.by to Request, or set \
-             trusted-proxies, or split by a header or cookie.",
-            decided.requests
+            "All {} requests come from {from}, so {} % of users is {} % of requests. Set split.by to Request, or set trusted-proxies, or \
+             split by a header or cookie.",
+            decided.requests,
+            self.weight(),
+            self.measured_weight()
         );
-        yes("Skewed", "FewIdentities", message)
+        yes(condition::SKEWED, reason::FEW_IDENTITIES, message)
     }
 
+    /// kstatus reads it: nothing goes on until someone acts.
     fn stalled(&self) -> Said {
+        let kind = condition::STALLED;
         match (self.found(Condition::Accepted), self.state.phase) {
             (_, Phase::Aborted) => {
-                let cause = self.state.cause().unwrap_or("It was aborted.");
-                yes("Stalled", "Aborted", format!("{cause} All is on stable. Fix the canary, then use retry or set a new revision."))
+                let cure = "All is on stable. Fix the canary, then use retry or set a new revision.";
+                yes(kind, reason::ABORTED, format!("{} {cure}", self.abort_cause()))
             }
-            (Some((reason, message)), _) => yes("Stalled", reason, message),
-            (None, phase) => no("Stalled", phase.word(), "Nothing needs a person to go on but what the phase says."),
+            (Some((_, message)), _) => yes(kind, reason::NOT_ACCEPTED, message),
+            (None, _) => no(kind, reason::NOT_STALLED, "It goes on by itself, or as its phase says."),
         }
+    }
+
+    fn last_verdict(&self) -> Option<Verdict> {
+        self.state.running.as_ref().and_then(|r| r.judged).map(|j| j.verdict)
+    }
+
+    /// Why it was aborted.
+    pub(super) fn abort_cause(&self) -> String {
+        self.state.cause().unwrap_or("It was aborted.").to_owned()
     }
 
     /// Why the analysis paused it, as far as its last verdict still says.
     pub(super) fn pause_cause(&self) -> String {
-        match self.state.running.as_ref().and_then(|r| r.judged).map(|j| j.verdict) {
+        match self.last_verdict() {
             Some(Verdict::Fail) => crate::judge::failure(&self.facts.checks).unwrap_or_else(|| "The analysis failed.".to_owned()),
             Some(Verdict::Inconclusive) => "The step is over, and its numbers do not tell whether the canary is good.".to_owned(),
             _ => "The analysis or the progressDeadline paused it.".to_owned(),

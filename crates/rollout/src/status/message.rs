@@ -25,10 +25,7 @@ impl View<'_> {
             },
             Phase::Promoted => self.promoted(),
             Phase::Completed => fit("The routes send to the canary by themselves.", "This release can be deleted, or get a new revision."),
-            Phase::Aborted => {
-                let cause = self.state.cause().unwrap_or("It was aborted.");
-                fit(cause, &format!("All is on stable. Fix it, then: serin retry {name}, or a new revision."))
-            }
+            Phase::Aborted => fit(&self.abort_cause(), &format!("All is on stable. Fix it, then: serin retry {name}, or a new revision.")),
             Phase::Disabled => "spec.enabled is false, so all is on stable. Set it to true to begin a new attempt.".to_owned(),
         }
     }
@@ -73,8 +70,12 @@ impl View<'_> {
             }
         }
         let open = self.state.routes.len().saturating_sub(self.facts.done.len());
-        let routes = if open == 1 { "1 route is".to_owned() } else { format!("{open} routes are") };
-        fit(&format!("100 % on {canary}; {routes} to be changed."), "See status.finalize, then delete this release.")
+        let left = match open {
+            0 => String::new(),
+            1 => "; 1 route is to be changed".to_owned(),
+            n => format!("; {n} routes are to be changed"),
+        };
+        fit(&format!("100 % on {canary}{left}."), "See status.finalize, then delete this release.")
     }
 }
 

@@ -177,3 +177,172 @@ fn a_command_older_than_the_release_is_ignored_but_abort_and_pause_are_obeyed() 
     w.decide();
     assert_eq!(w.state.phase, Phase::Aborted);
 }
+
+#[test]
+fn s9_an_edit_of_a_linear_release_follows_the_formula_and_never_lowers_the_weight() {
+    let linear = |minutes| Strategy::Linear { start: None, duration: secs(minutes * MIN) };
+    let mut w = World::new(plan(linear(60)));
+    w.run(30 * MIN);
+    let half = w.k();
+    w.plan.strategy = linear(240);
+    w.run(30 * MIN);
+    assert_eq!(w.k(), half, "the new line is at a quarter");
+    w.run(90 * MIN);
+    assert!((610..=626).contains(&w.k()), "{}", w.k());
+    w.plan.strategy = linear(120);
+    w.run(20);
+    assert_eq!(w.k(), 1000);
+}
+
+#[test]
+fn a_linear_release_whose_start_is_to_come_is_scheduled() {
+    let mut w = World::new(plan(Strategy::Linear { start: Some(at(600)), duration: secs(1000) }));
+    w.run(5 * MIN);
+    assert_eq!((w.state.phase, w.k()), (Phase::Scheduled, 0));
+    w.command("promote@1");
+    assert!(matches!(w.state.last_command.as_ref().map(|r| &r.outcome), Some(Outcome::Refused(why)) if why.contains("has not begun")));
+    w.run(10 * MIN);
+    // The step took one decision to be Programmed, and that is held.
+    assert_eq!((w.state.phase, w.k()), (Phase::Progressing, 290));
+}
+
+#[test]
+fn promote_is_refused_while_the_canary_is_dead_or_a_replica_cannot_follow() {
+    let refused = |w: &World| match w.state.last_command.as_ref().map(|r| r.outcome.clone()) {
+        Some(Outcome::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    let mut w = World::new(plan(steps()));
+    w.run(MIN);
+    w.evidence.canary_ready = false;
+    w.command("promote@1");
+    assert_eq!((refused(&w).as_str(), w.k()), ("The canary has no ready endpoint. Promote when it has one.", 10));
+    w.evidence.canary_ready = true;
+    w.evidence.programmed = None;
+    w.command("promote@2");
+    assert!(refused(&w).ends_with("Promote when Programmed is True."));
+    w.evidence.programmed = Some(0);
+    w.plan.paused = true;
+    w.command("promote@3");
+    assert!(refused(&w).starts_with("spec.paused"));
+    w.plan.strategy = Strategy::Percentage(10_000);
+    w.command("promote@4");
+    assert!(refused(&w).ends_with("change the spec instead."));
+}
+
+#[test]
+fn everyone_on_a_dead_canary_is_no_promotion() {
+    let mut w = World::new(plan(Strategy::Steps(vec![weight(100, 0, MIN)])));
+    w.evidence.canary_ready = false;
+    w.run(5 * MIN);
+    assert_eq!((w.state.phase, w.k()), (Phase::Progressing, 1000));
+    w.evidence.canary_ready = true;
+    w.run(10);
+    assert_eq!(w.state.phase, Phase::Promoted);
+}
+
+#[test]
+fn a_release_with_no_check_left_at_full_weight_is_promoted_when_its_time_is_over() {
+    let versus = Check { name: "errors".into(), dry_run: false, max: None, max_increase: Some(5_000) };
+    let mut w = World::new(Plan {
+        analysis: Some(Analysis { checks: vec![versus], ..analysis() }),
+        ..plan(Strategy::Steps(vec![weight(50, 0, MIN), weight(100, 0, 2 * MIN)]))
+    });
+    w.verdict = Some(Verdict::Pass);
+    w.run(MIN + 20);
+    assert_eq!(w.k(), 1000);
+    w.verdict = None;
+    w.run(MIN);
+    assert_eq!(w.state.phase, Phase::Progressing);
+    w.run(2 * MIN);
+    assert_eq!(w.state.phase, Phase::Promoted);
+}
+
+#[test]
+fn a_canary_that_fails_while_a_step_pauses_is_aborted() {
+    let mut w = World::new(Plan { analysis: Some(analysis()), ..plan(Strategy::Steps(vec![weight(25, 0, MIN), Step::Pause])) });
+    w.verdict = Some(Verdict::Pass);
+    w.run(5 * MIN);
+    assert_eq!((w.state.phase, w.k()), (Phase::Paused, 250));
+    w.verdict = Some(Verdict::Fail);
+    w.run(10);
+    assert_eq!((w.state.phase, w.k()), (Phase::Aborted, 0));
+}
+
+#[test]
+fn failures_count_for_the_whole_attempt_and_resume_forgives_only_those_in_a_row() {
+    let limits = Analysis { on_fail: OnFail::Pause, consecutive: 2, total: 3, ..analysis() };
+    let mut w = World::new(Plan { analysis: Some(limits), ..plan(Strategy::Steps(vec![weight(10, 0, 600 * MIN)])) });
+    w.verdict = Some(Verdict::Pass);
+    w.run(MIN);
+    w.verdict = Some(Verdict::Fail);
+    w.run(20);
+    assert_eq!((w.state.phase, w.state.fails_in_row, w.state.fails), (Phase::Paused, 2, 2));
+    w.verdict = None;
+    w.command("resume@1");
+    assert_eq!((w.state.phase, w.state.fails_in_row, w.state.fails), (Phase::Progressing, 0, 2));
+    w.now += 10;
+    w.verdict = Some(Verdict::Fail);
+    w.decide();
+    assert_eq!((w.state.phase, w.state.fails), (Phase::Paused, 3), "the total is reached");
+}
+
+#[test]
+fn an_edit_of_weights_that_changes_the_buckets_is_served_by_share() {
+    let mut w = World::new(Plan { buckets: 101, ..plan(Strategy::Weights { stable: 100, canary: 1 }) });
+    w.run(20);
+    assert_eq!((w.k(), w.state.segment.buckets), (1, 101));
+    (w.plan.buckets, w.plan.strategy) = (1000, Strategy::Weights { stable: 999, canary: 1 });
+    w.evidence.programmed = None;
+    w.decide();
+    assert_eq!((w.k(), w.state.segment.buckets), (1, 1000), "lowering waits for nobody");
+    (w.plan.buckets, w.plan.strategy) = (4, Strategy::Weights { stable: 3, canary: 1 });
+    w.decide();
+    assert_eq!((w.k(), w.state.segment.buckets), (1, 1000), "a rise waits for replicas");
+    w.run(10);
+    assert_eq!((w.k(), w.state.segment.buckets), (1, 4));
+}
+
+#[test]
+fn a_step_rises_for_a_replica_whose_clock_is_behind_without_a_way_back() {
+    let mut w = World::new(plan(Strategy::Steps(vec![weight(25, 0, MIN), weight(50, 0, MIN)])));
+    let mut behind = 0;
+    w.evidence.programmed = Some(0);
+    for _ in 0..30 {
+        w.decide();
+        let k = w.state.segment.k(at(w.now - 4));
+        assert!(k >= behind, "{k} after {behind}");
+        behind = k;
+        w.now += 10;
+    }
+    assert_eq!(w.state.phase, Phase::Promoted);
+}
+
+#[test]
+fn a_release_that_begins_after_a_promotion_without_its_edit_says_so_until_it_is_promoted() {
+    let mut w = World::new(plan(steps()));
+    w.run(MIN);
+    w.command("promote@1");
+    w.run(10);
+    w.plan.release = "ffffffffff".into();
+    w.run(10);
+    assert_eq!(w.state.not_finalized(), Some("0123456789"));
+    w.command("promote@2");
+    w.run(10);
+    assert_eq!((w.state.phase, w.state.not_finalized()), (Phase::Promoted, None));
+    let phases: Vec<_> = w.state.history.iter().map(|e| (e.attempt, e.phase)).collect();
+    assert_eq!(phases, [(2, Phase::Promoted), (1, Phase::Promoted)]);
+    w.evidence.completed = true;
+    w.run(10);
+    assert_eq!(w.state.history.first().map(|e| (e.attempt, e.phase, e.weight.as_str())), Some((2, Phase::Completed, "100")));
+}
+
+#[test]
+fn an_empty_status_begins_with_an_epoch_that_no_replica_knows() {
+    let mut w = World::new(plan(steps()));
+    w.run(60 * MIN);
+    let known = w.state.segment.epoch;
+    w.state = State::empty();
+    w.decide();
+    assert!(w.state.segment.epoch > known);
+}
