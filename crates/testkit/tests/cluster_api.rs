@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::Status;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use serin_testkit::cluster::Cluster;
 use serin_testkit::eventually;
 
@@ -32,6 +35,105 @@ fn cluster() -> Result<&'static Cluster> {
     let cluster = Cluster::shared()?;
     cluster.apply_crds(&crds()?)?;
     Ok(cluster)
+}
+
+/// An object of `cases.yaml`; the head of that file says what the fields mean.
+#[derive(Deserialize)]
+struct Case {
+    says: String,
+    patch: Map<String, Value>,
+    #[serde(default)]
+    without: Vec<String>,
+    by: Option<String>,
+    #[serde(default)]
+    strict: bool,
+    field: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Cases {
+    base: Value,
+    cases: Vec<Case>,
+}
+
+impl Case {
+    fn object(&self, base: &Value) -> Result<Value> {
+        let mut object = base.clone();
+        let spec = object["spec"].as_object_mut().context("the base has no spec")?;
+        spec.extend(self.patch.clone());
+        spec.retain(|name, _| !self.without.contains(name));
+        spec.values_mut().for_each(whole);
+        Ok(object)
+    }
+
+    /// The member that the API server has to name, when it has to refuse. What only the parser refuses, it takes.
+    fn refused_at(&self, strict: bool) -> Option<&str> {
+        let takes = self.by.as_deref().is_none_or(|by| by == "parser") || (self.strict && !strict);
+        self.field.as_deref().filter(|_| !takes)
+    }
+}
+
+/// Writes 10.0 as 10, as every client does that reads YAML as Go does; sent as it is, a rule on it would fail to evaluate.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64().filter(|float| float.fract() == 0.0 && number.is_f64()) {
+                *value = (float as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole),
+        Value::Object(members) => members.values_mut().for_each(whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+/// What the API server says of an object that it is asked to create, without storing it: `None`, or its refusal.
+async fn refusal(client: &kube::Client, object: &Value, strict: bool) -> Result<Option<Box<Status>>> {
+    let validation = if strict { "Strict" } else { "Ignore" };
+    let path = format!("/apis/serin.dev/v1alpha1/namespaces/shop/canaryreleases?dryRun=All&fieldValidation={validation}");
+    let request = http::Request::post(path).header("content-type", "application/json").body(serde_json::to_vec(object)?)?;
+    match client.request::<Value>(request).await {
+        Ok(_) => Ok(None),
+        Err(kube::Error::Api(status)) => Ok(Some(status)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a refusal names this member: in a cause, or, for an unknown one, in the message.
+fn names(status: &Status, field: &str) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let mut fields = causes.map(|cause| cause.field.as_str());
+    fields.any(|named| named == field) || status.message.contains(&format!("unknown field \"{field}\""))
+}
+
+#[tokio::test]
+async fn the_api_server_gives_each_case_its_verdict_and_names_the_field() -> Result<()> {
+    let cluster = cluster()?;
+    cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}")?;
+    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
+    let client = kube::Client::try_from(kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)?;
+
+    let text = fs::read_to_string(repository("crates/api/tests/cases.yaml")).context("cannot read cases.yaml")?;
+    let Cases { base, cases } = serde_saphyr::from_str(&text)?;
+    assert!(cases.len() >= 150, "{} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let object = case.object(&base)?;
+        for strict in [true, false] {
+            let said = refusal(&client, &object, strict).await?;
+            let right = match (case.refused_at(strict), &said) {
+                (None, None) => true,
+                (Some(field), Some(status)) => names(status, field),
+                _ => false,
+            };
+            if !right {
+                let said = said.map_or("it is accepted".into(), |status| status.message);
+                wrong.push(format!("{} (strict: {strict}), refused at {:?}, but: {said}", case.says, case.refused_at(strict)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), 2 * cases.len(), wrong.join("\n"));
+    Ok(())
 }
 
 #[test]

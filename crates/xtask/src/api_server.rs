@@ -27,6 +27,6 @@ pub(crate) fn check(long: bool) -> Result<Outcome> {
         Some(UNAVAILABLE) => return Ok(Outcome::NotRun(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())),
         _ => bail!("`testkit kubernetes`: {}", output.status),
     }
-    passes(long_form(&mut cargo(&["test", "--workspace", "--test", TARGETS]), long))?;
+    passes(long_form(&mut cargo(&["test", "--workspace", "--no-fail-fast", "--test", TARGETS]), long))?;
     Ok(Outcome::Passed)
 }

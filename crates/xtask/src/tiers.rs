@@ -116,7 +116,7 @@ fn lint() -> Result<Outcome> {
 }
 
 fn test_in_process(long: bool) -> Result<Outcome> {
-    passes(long_form(&mut cargo(&["test", "--workspace"]), long))?;
+    passes(long_form(&mut cargo(&["test", "--workspace", "--no-fail-fast"]), long))?;
     Ok(Outcome::Passed)
 }
 
