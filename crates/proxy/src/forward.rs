@@ -1,8 +1,8 @@
 //! The head that goes on: hop-by-hop fields end here, and no field of a client's can pass for one that serin sets.
 
 use crate::client_ip::X_FORWARDED_FOR;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use std::net::IpAddr;
 
 /// Tells the origin which release decided; a client's own field of that name is dropped both ways.
 pub static SERIN_DECISION: HeaderName = HeaderName::from_static("serin-decision");
@@ -15,24 +15,24 @@ static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection"
 
 /// What serin knows of the connection that a request came by.
 #[derive(Debug, Clone)]
-pub struct Arrival<'a> {
-    /// The address at the other end of the connection.
-    pub peer: IpAddr,
+pub(crate) struct Arrival<'a> {
+    /// The address at the other end of the connection, as text.
+    pub(crate) peer: &'a HeaderValue,
     /// Whether that peer is a trusted proxy, so that what it says is kept and added to.
-    pub trusted: bool,
+    pub(crate) trusted: bool,
     /// `http` or `https`.
-    pub scheme: &'static str,
+    pub(crate) scheme: &'static str,
     /// The port that the client connected to.
-    pub port: u16,
+    pub(crate) port: u16,
     /// The request's authority, which passed the gate.
-    pub host: &'a HeaderValue,
+    pub(crate) host: &'a HeaderValue,
 }
 
 /// Makes the head of a client's request the one that an origin gets.
 ///
 /// First everything that must not go on is taken away, then what serin says is added, so that `Connection: x-forwarded-for` removes
 /// nothing of serin's (RFC 9110, 7.6.1). An upgrade is put back by the caller that forwards one.
-pub fn request_headers(headers: &mut HeaderMap, arrival: &Arrival<'_>) {
+pub(crate) fn request_headers(headers: &mut HeaderMap, arrival: &Arrival<'_>) {
     hop_by_hop(headers);
     drop_underscores(headers);
     headers.remove(&SERIN_DECISION);
@@ -43,13 +43,10 @@ pub fn request_headers(headers: &mut HeaderMap, arrival: &Arrival<'_>) {
         }
         drop_x_forwarded(headers);
     }
-    let peer = arrival.peer.to_canonical().to_string();
-    let chain = before.map_or_else(|| peer.clone().into_bytes(), |before| [&before[..], b", ", peer.as_bytes()].concat());
+    let chain = before.map(|before| [&before[..], b", ", arrival.peer.as_bytes()].concat());
     // Both halves were header values, so this cannot fail; were it to, the peer's own address is the safe answer.
-    let chain = HeaderValue::from_bytes(&chain).or_else(|_| HeaderValue::from_str(&peer));
-    if let Ok(chain) = chain {
-        headers.insert(&X_FORWARDED_FOR, chain);
-    }
+    let chain = chain.and_then(|chain| HeaderValue::from_maybe_shared(Bytes::from(chain)).ok());
+    headers.insert(&X_FORWARDED_FOR, chain.unwrap_or_else(|| arrival.peer.clone()));
     let said = |headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
     };
@@ -59,9 +56,30 @@ pub fn request_headers(headers: &mut HeaderMap, arrival: &Arrival<'_>) {
 }
 
 /// Makes the head of an origin's response the one that the client gets.
-pub fn response_headers(headers: &mut HeaderMap) {
+pub(crate) fn response_headers(headers: &mut HeaderMap) {
     hop_by_hop(headers);
     headers.remove(&SERIN_DECISION);
+}
+
+/// Makes the trailers of a request or a response ones that may go on: none that a head may not have either, and none that frames,
+/// routes or authenticates a message, since some recipients take them for fields of its head (RFC 9110, section 6.5.1).
+pub(crate) fn trailers(trailers: &mut HeaderMap) {
+    hop_by_hop(trailers);
+    drop_underscores(trailers);
+    drop_x_forwarded(trailers);
+    for name in [
+        &SERIN_DECISION,
+        &X_REAL_IP,
+        &header::FORWARDED,
+        &header::HOST,
+        &header::CONTENT_LENGTH,
+        &header::TRANSFER_ENCODING,
+        &header::AUTHORIZATION,
+        &header::COOKIE,
+        &header::SET_COOKIE,
+    ] {
+        trailers.remove(name);
+    }
 }
 
 /// Takes away the fields that speak of one connection only, and those that `Connection` names (RFC 9110, 7.6.1).
@@ -111,7 +129,8 @@ mod tests {
     fn sent(trusted: bool, lines: &[(&'static str, &'static str)]) -> Vec<String> {
         let mut headers: HeaderMap = lines.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
         let host = HeaderValue::from_static("shop.example");
-        request_headers(&mut headers, &Arrival { peer: IpAddr::from([192, 0, 2, 7]), trusted, scheme: "http", port: 80, host: &host });
+        let peer = HeaderValue::from_static("192.0.2.7");
+        request_headers(&mut headers, &Arrival { peer: &peer, trusted, scheme: "http", port: 80, host: &host });
         let mut lines: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().expect("text"))).collect();
         lines.sort();
         lines

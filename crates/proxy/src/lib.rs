@@ -1,14 +1,32 @@
-//! The embedded proxy. What stands: who a request comes from, what a split may ask of it, the head that goes on, the gate before HTTP/1,
-//! and the connections to origins.
+//! The embedded proxy: HTTP/1 behind a strict gate, one single-threaded runtime a worker, and counters that the control side reads.
+//!
+//! [`Proxy`] serves what a [`serin_routing::Table`] says. Not here: Kubernetes, and whatever decides what is served.
 
 pub mod gate;
 
+mod access_log;
+mod body;
 mod client_ip;
+mod connection;
+mod counters;
 mod facts;
+mod failure;
 mod forward;
+mod io;
+mod listener;
 mod pool;
+mod proxy;
+mod record;
+mod service;
+mod settings;
+mod target;
+mod view;
+mod worker;
 
 pub use client_ip::{ClientIp, ClientIpFrom, X_FORWARDED_FOR};
+pub use counters::{Counters, Counts, Fallbacks, Histogram, ReleaseCounts, Totals};
 pub use facts::RequestFacts;
-pub use forward::{Arrival, SERIN_DECISION, request_headers, response_headers};
-pub use pool::{Pool, PoolLimits, RequestBody, UpstreamError};
+pub use failure::{Blame, Failure};
+pub use forward::SERIN_DECISION;
+pub use proxy::Proxy;
+pub use settings::{AccessLog, Limits, Settings, Timeouts};

@@ -1,251 +1,253 @@
-//! Connections to origins, one pool a worker: nothing here is shared between threads.
+//! Connections to origins, one pool a worker. Only the numbers of open ones are shared, and touched when one opens or closes.
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::combinators::BoxBody;
-use hyper::body::Incoming;
+use crate::body::RequestBody;
+use crate::failure::Failure;
+use crate::io::{Exchange, OriginIo};
+use crate::settings::{Limits, Timeouts};
+use http::{Method, Request, Response};
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-/// A body on its way to an origin.
-pub type RequestBody = BoxBody<Bytes, hyper::Error>;
+/// After this long a connection counts as idle, not as between two requests.
+const UNUSED: Duration = Duration::from_secs(1);
 
-/// The limits of a worker's connections to origins.
-#[derive(Debug, Clone)]
-pub struct PoolLimits {
-    /// How long a connection may take to be made.
-    pub connect: Duration,
-    /// How long an idle connection is kept.
-    pub idle: Duration,
-    /// How many idle connections are kept for each endpoint.
-    pub idle_per_endpoint: usize,
-}
-
-impl Default for PoolLimits {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(5), idle: Duration::from_secs(30), idle_per_endpoint: 2 }
-    }
-}
-
-/// Why a request got no response head.
-#[derive(Debug, thiserror::Error)]
-pub enum UpstreamError {
-    /// No connection: nothing was sent, so another endpoint may be tried with the request as it was.
-    #[error("cannot connect to {endpoint}: {source}")]
-    Connect {
-        /// Where to.
-        endpoint: SocketAddr,
-        /// What the operating system said.
-        source: io::Error,
-        /// The request, whole.
-        request: Box<Request<RequestBody>>,
-    },
-    /// The connection failed after something may have been sent.
-    #[error("{endpoint} gave no response: {source}")]
-    Exchange {
-        /// Where to.
-        endpoint: SocketAddr,
-        /// What hyper said.
-        source: hyper::Error,
-    },
-}
+/// How many connections to each endpoint are open, over all workers.
+#[derive(Debug, Default)]
+pub(crate) struct OpenConnections(Mutex<HashMap<SocketAddr, usize>>);
 
 /// A worker's connections to origins.
-#[derive(Debug, Default)]
-pub struct Pool {
-    limits: PoolLimits,
+#[derive(Debug)]
+pub(crate) struct Pool {
+    timeouts: Timeouts,
+    limits: Limits,
+    open: Arc<OpenConnections>,
     idle: RefCell<HashMap<SocketAddr, Vec<Idle>>>,
+    made: Cell<u64>,
+}
+
+/// A request that got no response.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) failure: Failure,
+    /// The request, whole, if nothing of it was sent.
+    pub(crate) unsent: Option<Request<RequestBody>>,
+}
+
+/// A connection while its response is read. It goes back to the pool when that is done, and is closed when it is dropped before.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pool: Rc<Pool>,
+    line: Line,
+}
+
+#[derive(Debug)]
+struct Line {
+    endpoint: SocketAddr,
+    sender: SendRequest<RequestBody>,
+    exchange: Rc<Exchange>,
 }
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    line: Line,
     since: Instant,
+    until: Instant,
+}
+
+/// One of the open connections to an endpoint.
+#[derive(Debug)]
+struct Permit {
+    open: Arc<OpenConnections>,
+    endpoint: SocketAddr,
+}
+
+impl OpenConnections {
+    fn permit(self: &Arc<Self>, endpoint: SocketAddr, limit: usize) -> Option<Permit> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(endpoint).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Permit { open: Arc::clone(self), endpoint })
+    }
+
+    /// How many are open to all endpoints together.
+    pub(crate) fn total(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut open = self.open.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.endpoint) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.endpoint);
+            }
+        }
+    }
 }
 
 impl Pool {
     /// An empty pool.
-    pub fn new(limits: PoolLimits) -> Self {
-        Self { limits, idle: RefCell::default() }
+    pub(crate) fn new(timeouts: Timeouts, limits: Limits, open: Arc<OpenConnections>) -> Self {
+        Self { timeouts, limits, open, idle: RefCell::default(), made: Cell::default() }
     }
 
-    /// Sends a request to an endpoint and waits for the head of the response. The connection comes back to the pool when both bodies are done.
+    /// Sends a request to an endpoint and waits for the head of the response.
     ///
     /// An idle connection that the origin has closed meanwhile is passed over while nothing was sent on it.
-    ///
-    /// # Errors
-    /// [`UpstreamError::Connect`] returns the request for another endpoint; after [`UpstreamError::Exchange`] the origin may have seen it.
-    pub async fn send(
+    pub(crate) async fn send(
         self: &Rc<Self>,
         endpoint: SocketAddr,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, UpstreamError> {
-        while let Some(mut sender) = self.take(endpoint) {
-            match sender.try_send_request(request).await {
-                Ok(response) => {
-                    self.give_back(endpoint, sender);
-                    return Ok(response);
-                }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(UpstreamError::Exchange { endpoint, source: error.into_error() }),
+    ) -> Result<(Response<Incoming>, Lease), Unanswered> {
+        loop {
+            let (mut line, reused) = match self.take(endpoint) {
+                Some(line) => (line, true),
+                None => match self.connect(endpoint).await {
+                    Ok(line) => (line, false),
+                    Err(failure) => return Err(Unanswered { failure, unsent: Some(request) }),
                 },
+            };
+            let again = if reused { repeatable(&request) } else { None };
+            line.exchange.begin(request.method() == Method::HEAD, request.body().upload());
+            let mut error = match line.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, Lease { pool: Rc::clone(self), line })),
+                Err(error) => error,
+            };
+            // The origin may close a connection that it thinks idle while a request is on its way to it.
+            let closed_idle = reused && !line.exchange.answered() && line.exchange.fault().is_none();
+            match (error.take_message(), again) {
+                (Some(unsent), _) if reused => request = unsent,
+                (None, Some(again)) if closed_idle => request = again,
+                (unsent, _) => {
+                    let failure = line.exchange.fault().map_or(Failure::OriginReset, Failure::from);
+                    return Err(Unanswered { failure, unsent });
+                }
             }
         }
-        let mut sender = match self.connect(endpoint).await {
-            Ok(sender) => sender,
-            Err(source) => return Err(UpstreamError::Connect { endpoint, source, request: Box::new(request) }),
-        };
-        let response = sender.send_request(request).await.map_err(|source| UpstreamError::Exchange { endpoint, source })?;
-        self.give_back(endpoint, sender);
-        Ok(response)
     }
 
-    async fn connect(&self, endpoint: SocketAddr) -> io::Result<SendRequest<RequestBody>> {
-        let connecting = async {
-            let stream = TcpStream::connect(endpoint).await?;
-            stream.set_nodelay(true)?;
-            handshake(TokioIo::new(stream)).await.map_err(io::Error::other)
-        };
-        let (sender, connection) = timeout(self.limits.connect, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    async fn connect(&self, endpoint: SocketAddr) -> Result<Line, Failure> {
+        let permit = self.open.permit(endpoint, self.limits.connections_per_endpoint).ok_or(Failure::EndpointBusy)?;
+        let connecting = timeout(self.timeouts.connect, TcpStream::connect(endpoint)).await;
+        let stream = connecting.map_err(|_| Failure::ConnectTimeout)?.map_err(connect_failure)?;
+        stream.set_nodelay(true).map_err(connect_failure)?;
+        let exchange = Rc::new(Exchange::default());
+        let io = OriginIo::new(stream, Rc::clone(&exchange), self.timeouts, self.limits.head);
+        let (sender, connection) = handshake(TokioIo::new(io)).await.map_err(|_| Failure::Connect)?;
         tokio::task::spawn_local(async move {
             // Whoever waits for a response is told of a failure; here there is nobody to tell.
             let _ = connection.await;
+            drop(permit);
         });
-        Ok(sender)
+        Ok(Line { endpoint, sender, exchange })
     }
 
-    fn take(&self, endpoint: SocketAddr) -> Option<SendRequest<RequestBody>> {
+    fn take(&self, endpoint: SocketAddr) -> Option<Line> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&endpoint)?;
-        while let Some(Idle { sender, since }) = connections.pop() {
-            if !sender.is_closed() && since.elapsed() < self.limits.idle {
-                return Some(sender);
+        while let Some(Idle { line, .. }) = connections.pop() {
+            if line.is_usable() {
+                return Some(line);
             }
         }
-        idle.remove(&endpoint);
         None
     }
 
-    /// Waits off the request's path until the exchange is over: a sender is ready again only after the response's body.
-    fn give_back(self: &Rc<Self>, endpoint: SocketAddr, mut sender: SendRequest<RequestBody>) {
-        let pool = Rc::downgrade(self);
+    /// Keeps a connection for the next request.
+    fn keep(&self, line: Line) {
+        let since = Instant::now();
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.entry(line.endpoint).or_default();
+        if line.is_usable() {
+            connections.push(Idle { line, since, until: since + self.lifetime() });
+        }
+    }
+
+    /// Up to an eighth less than asked for, so that connections that were made together are not closed together.
+    fn lifetime(&self) -> Duration {
+        let made = self.made.get().wrapping_add(1);
+        self.made.set(made);
+        let sixteenths = (made.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as u32;
+        self.timeouts.pool_idle - self.timeouts.pool_idle / 128 * sixteenths
+    }
+
+    /// Closes what was idle for too long, for as long as the pool lives. The limit of idle ones counts only those that were not used for
+    /// a while: under load as many are idle for a moment as there are clients, and closing those would make them anew for each request.
+    pub(crate) async fn close_idle(self: Rc<Self>) {
+        let pool = Rc::downgrade(&self);
+        drop(self);
+        while let Some(pool) = pool.upgrade() {
+            let now = Instant::now();
+            pool.idle.borrow_mut().retain(|_, connections| {
+                connections.retain(|idle| idle.until > now && idle.line.is_usable());
+                let surplus = connections.len().saturating_sub(pool.limits.idle_per_endpoint);
+                let unused = connections.iter().take(surplus).take_while(|idle| now.duration_since(idle.since) > UNUSED).count();
+                connections.drain(..unused);
+                !connections.is_empty()
+            });
+            let pause = (pool.timeouts.pool_idle / 16).clamp(Duration::from_millis(10), Duration::from_secs(1));
+            drop(pool);
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+impl Line {
+    fn is_usable(&self) -> bool {
+        !self.sender.is_closed() && self.exchange.fault().is_none()
+    }
+}
+
+impl Lease {
+    /// What is wrong with the origin, after its body ended in an error.
+    pub(crate) fn fault(&self) -> Option<Failure> {
+        self.line.exchange.fault().map(Failure::from)
+    }
+
+    /// The response was read to its end. Usually hyper is ready for the next request at once; while the request's body is still on its
+    /// way, or when hyper has not come to it, that is waited for off the request's path.
+    pub(crate) fn done(self) {
+        let Self { pool, mut line } = self;
+        if line.sender.is_ready() {
+            pool.keep(line);
+            return;
+        }
         tokio::task::spawn_local(async move {
-            if sender.ready().await.is_err() {
-                return;
-            }
-            let Some(pool) = pool.upgrade() else { return };
-            let mut idle = pool.idle.borrow_mut();
-            let connections = idle.entry(endpoint).or_default();
-            if connections.len() < pool.limits.idle_per_endpoint {
-                connections.push(Idle { sender, since: Instant::now() });
+            if line.sender.ready().await.is_ok() {
+                pool.keep(line);
             }
         });
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http_body_util::{BodyExt, Empty};
-    use std::cell::Cell;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-    use tokio::task::{LocalSet, spawn_local};
+fn connect_failure(error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::TimedOut { Failure::ConnectTimeout } else { Failure::Connect }
+}
 
-    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-
-    fn request() -> Request<RequestBody> {
-        Request::post("/").header("host", "origin").body(Empty::new().map_err(|never| match never {}).boxed()).expect("a request")
+/// A copy of a request that may be sent twice: its method is idempotent and it has no body (RFC 9110, section 9.2.2).
+fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if !request.method().is_idempotent() || !request.body().is_end_stream() {
+        return None;
     }
-
-    /// An origin that answers `answers` requests on each connection and then closes it; counts its connections.
-    async fn origin(answers: usize) -> (SocketAddr, Rc<Cell<usize>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let connections = Rc::new(Cell::new(0));
-        let count = connections.clone();
-        spawn_local(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                count.set(count.get() + 1);
-                spawn_local(async move {
-                    let mut head = [0; 4096];
-                    for _ in 0..answers {
-                        if stream.read(&mut head).await.unwrap_or(0) == 0 || stream.write_all(RESPONSE).await.is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-        });
-        (address, connections)
-    }
-
-    async fn exchange(pool: &Rc<Pool>, endpoint: SocketAddr) {
-        let response = pool.send(endpoint, request()).await.expect("a response");
-        assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), "ok");
-        // The connection comes back in a task of this thread once the body is read, or is dropped because the origin closed it.
-        let back = async {
-            while Rc::weak_count(pool) > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(Duration::from_secs(10), back).await.expect("the exchange ends");
-    }
-
-    fn on_a_worker(test: impl Future<Output = ()>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        LocalSet::new().block_on(&runtime, test);
-    }
-
-    #[test]
-    fn a_connection_is_used_again() {
-        on_a_worker(async {
-            let (endpoint, connections) = origin(usize::MAX).await;
-            let pool = Rc::new(Pool::default());
-            for _ in 0..5 {
-                exchange(&pool, endpoint).await;
-            }
-            assert_eq!(connections.get(), 1);
-        });
-    }
-
-    #[test]
-    fn a_connection_that_the_origin_closed_is_passed_over() {
-        on_a_worker(async {
-            let (endpoint, connections) = origin(1).await;
-            let pool = Rc::new(Pool::default());
-            for _ in 0..5 {
-                exchange(&pool, endpoint).await;
-                let closed = async {
-                    while pool.idle.borrow().values().flatten().any(|idle| !idle.sender.is_closed()) {
-                        tokio::task::yield_now().await;
-                    }
-                };
-                timeout(Duration::from_secs(10), closed).await.expect("the connection sees the origin's end");
-            }
-            assert_eq!(connections.get(), 5);
-        });
-    }
-
-    #[test]
-    fn a_request_that_found_no_connection_comes_back_whole() {
-        on_a_worker(async {
-            let unused = TcpListener::bind("127.0.0.1:0").await.and_then(|l| l.local_addr()).expect("a free port");
-            match Rc::new(Pool::default()).send(unused, request()).await {
-                Err(UpstreamError::Connect { endpoint, request, .. }) => {
-                    assert_eq!((endpoint, request.method()), (unused, &http::Method::POST))
-                }
-                other => panic!("expected a connect error, got {other:?}"),
-            }
-        });
-    }
+    let mut again = Request::new(RequestBody::none());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.version_mut() = request.version();
+    again.headers_mut().clone_from(request.headers());
+    Some(again)
 }

@@ -1,0 +1,331 @@
+//! What the workers count. Each worker writes cells of its own with plain relaxed stores; the control side reads them and adds up.
+
+mod histogram;
+
+use histogram::Cells;
+pub use histogram::Histogram;
+use serin_routing::{Release, Table};
+use serin_split::{Decision, Identity, Kind, Rule, Side};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Epochs of a release whose counts are kept, the latest.
+const EPOCHS: usize = 16;
+/// Sides of releases that a worker counts for; above that those that no table serves are forgotten.
+const SERVED: usize = 512;
+
+/// The counters of a proxy. A handle: clones count and read the same.
+#[derive(Debug, Clone)]
+pub struct Counters(Arc<Registry>);
+
+#[derive(Debug)]
+struct Registry {
+    boot: String,
+    shards: Vec<Arc<Shard>>,
+}
+
+/// What one worker counts, on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Shard {
+    /// Connections of clients that are open.
+    pub(crate) open: AtomicU64,
+    /// Connections of clients that were accepted.
+    pub(crate) accepted: AtomicU64,
+    /// Connections that were refused because there were too many.
+    pub(crate) refused: AtomicU64,
+    /// Lines of the access log that were dropped because its writer could not follow.
+    pub(crate) unlogged: AtomicU64,
+    /// All responses, by the first digit of their status; 0 for those that nobody waited for.
+    responses: [AtomicU64; 6],
+    failures: Mutex<BTreeMap<&'static str, u64>>,
+    sides: Mutex<HashMap<SideKey, Arc<SideCells>>>,
+}
+
+/// Of whom a worker counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct SideKey {
+    namespace: String,
+    name: String,
+    uid: String,
+    id: String,
+    epoch: u64,
+    side: Side,
+}
+
+/// What a worker counts of one side of a release in one epoch.
+#[derive(Debug)]
+pub(crate) struct SideCells {
+    requests: AtomicU64,
+    failures: AtomicU64,
+    by: [AtomicU64; 4],
+    fallbacks: [AtomicU64; 3],
+    unavailable: AtomicU64,
+    responses: [AtomicU64; 6],
+    latency: Cells,
+}
+
+/// What was counted of one side of a release in one epoch. Every number only grows while the proxy runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseCounts {
+    /// The namespace of the release.
+    pub namespace: String,
+    /// The name of the release.
+    pub name: String,
+    /// The object's uid.
+    pub uid: String,
+    /// The id of the release.
+    pub id: String,
+    /// The epoch that was served.
+    pub epoch: u64,
+    /// The side that the requests went to.
+    pub side: Side,
+    /// The numbers.
+    pub counts: Counts,
+}
+
+/// The numbers of one side.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Requests that were decided for the side, whether or not they were answered.
+    pub requests: u64,
+    /// Those with a 5xx, a failed connection, a timeout or a reset, also when another endpoint then answered. At most one a request.
+    pub failures: u64,
+    /// Decided by bucket.
+    pub by_bucket: u64,
+    /// Decided by an override.
+    pub by_override: u64,
+    /// Decided by a group.
+    pub by_group: u64,
+    /// Decided because the release is rolled back.
+    pub by_rollback: u64,
+    /// Those of `by_bucket` whose identity was missing (S8), by what took its place.
+    pub fallbacks: Fallbacks,
+    /// Requests of the canary's that stable got because the canary has no ready endpoint; counted at stable.
+    pub unavailable: u64,
+    /// Answers by the first digit of their status; 0 for clients that did not wait.
+    pub responses: [u64; 6],
+    /// From the whole head of the request to the first byte of the origin's answer; for a client that left before, the time it waited.
+    pub latency: Histogram,
+}
+
+/// What took the place of a missing identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fallbacks {
+    /// The consumer.
+    pub to_consumer: u64,
+    /// The originating address.
+    pub to_client_ip: u64,
+    /// The request's own turn.
+    pub to_request: u64,
+}
+
+/// What does not belong to a release.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Connections of clients that are open.
+    pub open_connections: u64,
+    /// Connections of clients that were accepted.
+    pub accepted_connections: u64,
+    /// Connections of clients that were refused because there were too many.
+    pub refused_connections: u64,
+    /// Lines of the access log that were dropped.
+    pub unlogged: u64,
+    /// All answers by the first digit of their status.
+    pub responses: [u64; 6],
+    /// Everything that went wrong, by label.
+    pub failures: BTreeMap<&'static str, u64>,
+}
+
+impl Counters {
+    pub(crate) fn new(workers: usize) -> Self {
+        let boot = RandomState::new().hash_one(std::process::id());
+        Self(Arc::new(Registry { boot: format!("{boot:016x}"), shards: (0..workers).map(|_| Arc::default()).collect() }))
+    }
+
+    /// Which run of the process counted: another one begins at 0.
+    pub fn boot(&self) -> &str {
+        &self.0.boot
+    }
+
+    /// What was counted of each release that was served, ordered by namespace, name, uid, id, epoch and side.
+    pub fn snapshot(&self) -> Vec<ReleaseCounts> {
+        let mut sums: HashMap<SideKey, Counts> = HashMap::new();
+        for shard in &self.0.shards {
+            for (key, cells) in lock(&shard.sides).iter() {
+                cells.add_to(sums.entry(key.clone()).or_default());
+            }
+        }
+        let mut rows: Vec<_> = sums.into_iter().map(|(key, counts)| key.with(counts)).collect();
+        rows.sort_by(|a, b| a.order().cmp(&b.order()));
+        rows
+    }
+
+    /// What does not belong to a release.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for shard in &self.0.shards {
+            totals.open_connections += shard.open.load(Relaxed);
+            totals.accepted_connections += shard.accepted.load(Relaxed);
+            totals.refused_connections += shard.refused.load(Relaxed);
+            totals.unlogged += shard.unlogged.load(Relaxed);
+            add_all(&mut totals.responses, &shard.responses);
+            for (label, count) in lock(&shard.failures).iter() {
+                *totals.failures.entry(label).or_default() += count;
+            }
+        }
+        totals
+    }
+
+    pub(crate) fn shards(&self) -> &[Arc<Shard>] {
+        &self.0.shards
+    }
+
+    /// Gives back the memory of releases that ended. Counts are kept while there are few, so that the last ones can still be read.
+    pub(crate) fn forget_all_but(&self, table: &Table) {
+        let served: HashSet<&str> = table.releases().iter().map(|release| release.uid.as_str()).collect();
+        for shard in &self.0.shards {
+            let mut sides = lock(&shard.sides);
+            if sides.len() > SERVED {
+                sides.retain(|key, _| served.contains(key.uid.as_str()));
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// The cells of a release's side, made when the first request needs them.
+    pub(crate) fn side(&self, release: &Release, side: Side) -> Arc<SideCells> {
+        let mut sides = lock(&self.sides);
+        let key = SideKey {
+            namespace: release.namespace.clone(),
+            name: release.name.clone(),
+            uid: release.uid.clone(),
+            id: release.id.clone(),
+            epoch: release.epoch(),
+            side,
+        };
+        if let Some(cells) = sides.get(&key) {
+            return Arc::clone(cells);
+        }
+        let mut epochs: Vec<u64> = sides.keys().filter(|k| k.uid == key.uid && k.side == side).map(|k| k.epoch).collect();
+        epochs.sort_unstable();
+        if let Some(oldest) = epochs.len().checked_sub(EPOCHS).map(|surplus| epochs[surplus]) {
+            sides.retain(|k, _| k.uid != key.uid || k.side != side || k.epoch > oldest);
+        }
+        Arc::clone(sides.entry(key).or_default())
+    }
+
+    pub(crate) fn response(&self, status: u16) {
+        add(class(&self.responses, status), 1);
+    }
+
+    /// Something went wrong. Locked, since it is rare, and the lock is this worker's but for the moment of a snapshot.
+    pub(crate) fn failure(&self, label: &'static str) {
+        *lock(&self.failures).entry(label).or_default() += 1;
+    }
+}
+
+impl SideCells {
+    /// A request goes to this side.
+    pub(crate) fn request(&self, decision: &Decision, unavailable: bool) {
+        add(&self.requests, 1);
+        let by = match decision.rule {
+            Rule::Bucket => 0,
+            Rule::Override(_) => 1,
+            Rule::Group => 2,
+            Rule::Rollback => 3,
+        };
+        add(&self.by[by], 1);
+        if unavailable {
+            add(&self.unavailable, 1);
+        }
+        if decision.fallback {
+            add(&self.fallbacks[fallback(decision)], 1);
+        }
+    }
+
+    /// It failed.
+    pub(crate) fn failure(&self) {
+        add(&self.failures, 1);
+    }
+
+    /// It was answered after this time, or given up, which has status 0.
+    pub(crate) fn response(&self, status: u16, latency: Duration) {
+        add(class(&self.responses, status), 1);
+        self.latency.count(latency);
+    }
+
+    fn add_to(&self, counts: &mut Counts) {
+        let get = |cell: &AtomicU64| cell.load(Relaxed);
+        counts.requests += get(&self.requests);
+        counts.failures += get(&self.failures);
+        counts.by_bucket += get(&self.by[0]);
+        counts.by_override += get(&self.by[1]);
+        counts.by_group += get(&self.by[2]);
+        counts.by_rollback += get(&self.by[3]);
+        counts.fallbacks.to_consumer += get(&self.fallbacks[0]);
+        counts.fallbacks.to_client_ip += get(&self.fallbacks[1]);
+        counts.fallbacks.to_request += get(&self.fallbacks[2]);
+        counts.unavailable += get(&self.unavailable);
+        add_all(&mut counts.responses, &self.responses);
+        counts.latency.add_cells(&self.latency);
+    }
+}
+
+impl Default for SideCells {
+    fn default() -> Self {
+        Self {
+            requests: AtomicU64::default(),
+            failures: AtomicU64::default(),
+            by: Default::default(),
+            fallbacks: Default::default(),
+            unavailable: AtomicU64::default(),
+            responses: Default::default(),
+            latency: Cells::new(),
+        }
+    }
+}
+
+impl SideKey {
+    fn with(self, counts: Counts) -> ReleaseCounts {
+        let Self { namespace, name, uid, id, epoch, side } = self;
+        ReleaseCounts { namespace, name, uid, id, epoch, side, counts }
+    }
+}
+
+impl ReleaseCounts {
+    fn order(&self) -> (&str, &str, &str, &str, u64, bool) {
+        (&self.namespace, &self.name, &self.uid, &self.id, self.epoch, self.side == Side::Canary)
+    }
+}
+
+/// Adds to a cell that only this thread writes.
+pub(crate) fn add(cell: &AtomicU64, more: u64) {
+    cell.store(cell.load(Relaxed).wrapping_add(more), Relaxed);
+}
+
+fn class(responses: &[AtomicU64; 6], status: u16) -> &AtomicU64 {
+    &responses[usize::from(status / 100).min(5)]
+}
+
+fn add_all(sums: &mut [u64; 6], cells: &[AtomicU64; 6]) {
+    for (sum, cell) in sums.iter_mut().zip(cells) {
+        *sum += cell.load(Relaxed);
+    }
+}
+
+fn fallback(decision: &Decision) -> usize {
+    match decision.identity {
+        Some(Identity::Value(Kind::Consumer)) => 0,
+        Some(Identity::Value(_)) => 1,
+        Some(Identity::Request) | None => 2,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

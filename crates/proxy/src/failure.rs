@@ -1,0 +1,148 @@
+//! Why a request was not served as it was meant to be: who is to blame, whether trying again is safe, what the client is told.
+
+use crate::gate::Fault;
+use crate::io::{OriginFault, Refusal};
+use http::StatusCode;
+use serin_routing::path::PathFault;
+use std::fmt;
+
+/// Why a request was not served as it was meant to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The client's bytes are bad.
+    Request(Fault),
+    /// The path has no canonical form.
+    Path(PathFault),
+    /// The client took too long over a head.
+    RequestHeadTimeout,
+    /// The client took too long over a body.
+    RequestBodyTimeout,
+    /// The client left before it had the whole answer.
+    ClientLeft,
+    /// No route takes host and path.
+    NoRoute,
+    /// What the route points at does not resolve.
+    NotResolved,
+    /// The backend has no endpoint.
+    NoEndpoint,
+    /// The canary has no ready endpoint, and its release asks to fail then.
+    CanaryUnavailable,
+    /// Every endpoint that was tried has as many connections as it may have.
+    EndpointBusy,
+    /// No connection to an endpoint could be made.
+    Connect,
+    /// Making a connection took too long.
+    ConnectTimeout,
+    /// The origin took too long to answer.
+    FirstByteTimeout,
+    /// The origin stopped within its answer.
+    OriginIdle,
+    /// The origin closed without an answer.
+    OriginReset,
+    /// The origin's bytes are bad.
+    Response(Fault),
+    /// The origin said something that nobody asked for.
+    Unasked,
+    /// The whole took longer than the operator allows.
+    RequestTimeout,
+}
+
+/// Who failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The client.
+    Client,
+    /// The origin.
+    Origin,
+    /// serin, or how it is configured.
+    Serin,
+}
+
+impl Failure {
+    /// The one label in metrics and logs: of a fixed set.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Request(fault) => fault.label(),
+            Self::Path(fault) => fault.label(),
+            Self::Response(_) => "bad-response",
+            _ => self.row().0,
+        }
+    }
+
+    /// Who failed.
+    pub fn blame(self) -> Blame {
+        self.row().1
+    }
+
+    /// Whether the request can be sent again, whatever its method: the origin saw nothing of it.
+    pub fn retry_is_safe(self) -> bool {
+        matches!(self, Self::NoEndpoint | Self::CanaryUnavailable | Self::EndpointBusy | Self::Connect | Self::ConnectTimeout)
+    }
+
+    /// What the client is answered.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Request(fault) => StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::BAD_REQUEST),
+            _ => self.row().2,
+        }
+    }
+
+    fn row(self) -> (&'static str, Blame, StatusCode, &'static str) {
+        use Blame::{Client, Origin, Serin};
+        match self {
+            Self::Request(_) => ("bad-request", Client, StatusCode::BAD_REQUEST, "the request is malformed"),
+            Self::Path(_) => ("bad-path", Client, StatusCode::BAD_REQUEST, "the path is malformed"),
+            Self::RequestHeadTimeout => ("head-timeout", Client, StatusCode::REQUEST_TIMEOUT, "the head of the request took too long"),
+            Self::RequestBodyTimeout => ("body-timeout", Client, StatusCode::REQUEST_TIMEOUT, "the body of the request took too long"),
+            Self::ClientLeft => ("client-left", Client, StatusCode::BAD_REQUEST, "the client left"),
+            Self::NoRoute => ("no-route", Serin, StatusCode::NOT_FOUND, "no route takes this host and path"),
+            Self::NotResolved => ("not-resolved", Serin, StatusCode::SERVICE_UNAVAILABLE, "the backend of this route does not resolve"),
+            Self::NoEndpoint => ("no-endpoint", Origin, StatusCode::SERVICE_UNAVAILABLE, "the backend has no endpoint"),
+            Self::CanaryUnavailable => ("canary-unavailable", Origin, StatusCode::SERVICE_UNAVAILABLE, "the canary has no ready endpoint"),
+            Self::EndpointBusy => {
+                ("endpoint-busy", Serin, StatusCode::SERVICE_UNAVAILABLE, "the backend has all the connections it may have")
+            }
+            Self::Connect => ("connect", Origin, StatusCode::BAD_GATEWAY, "no connection to the backend"),
+            Self::ConnectTimeout => ("connect-timeout", Origin, StatusCode::GATEWAY_TIMEOUT, "connecting to the backend took too long"),
+            Self::FirstByteTimeout => ("first-byte-timeout", Origin, StatusCode::GATEWAY_TIMEOUT, "the backend took too long to answer"),
+            Self::OriginIdle => ("origin-idle", Origin, StatusCode::GATEWAY_TIMEOUT, "the backend stopped within its answer"),
+            Self::OriginReset => ("reset", Origin, StatusCode::BAD_GATEWAY, "the backend closed without an answer"),
+            Self::Response(_) => ("bad-response", Origin, StatusCode::BAD_GATEWAY, "the answer of the backend is malformed"),
+            Self::Unasked => ("unasked", Origin, StatusCode::BAD_GATEWAY, "the backend sent what was not asked for"),
+            Self::RequestTimeout => ("request-timeout", Serin, StatusCode::GATEWAY_TIMEOUT, "the request took longer than it may"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(fault) => fault.fmt(f),
+            Self::Path(fault) => fault.fmt(f),
+            _ => f.write_str(self.row().3),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Fault(fault) => Self::Request(fault),
+            Refusal::HeadTimeout => Self::RequestHeadTimeout,
+            Refusal::BodyTimeout => Self::RequestBodyTimeout,
+        }
+    }
+}
+
+impl From<OriginFault> for Failure {
+    fn from(fault: OriginFault) -> Self {
+        match fault {
+            OriginFault::Bytes(fault) => Self::Response(fault),
+            OriginFault::Unasked => Self::Unasked,
+            OriginFault::FirstByteTimeout => Self::FirstByteTimeout,
+            OriginFault::BodyTimeout => Self::OriginIdle,
+        }
+    }
+}

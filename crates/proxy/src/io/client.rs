@@ -1,0 +1,308 @@
+//! A client's connection, as hyper gets to see it: only what the gate let through.
+
+use super::deadline::Deadline;
+use crate::gate::stream::{Event, Requests};
+use crate::gate::{self, Fault};
+use crate::settings::Timeouts;
+use bytes::{Buf, BytesMut};
+use std::cell::Cell;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What hyper gets in place of a bad head. The verdict beside it makes the service answer, and the connection closes behind that.
+const REFUSED: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
+/// How much of a body is read at once.
+const PIECE: usize = 16 * 1024;
+/// How much is read at once where a head is expected: what an idle connection holds.
+const HEAD_PIECE: usize = 4 * 1024;
+/// How much is read ahead of a response to notice that the client left.
+const READ_AHEAD: usize = 16 * 1024;
+
+/// What the gate and the service of one connection tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Connection {
+    /// The verdict on the head that hyper was given last.
+    verdict: Cell<Option<Refusal>>,
+    /// What ended a body early.
+    broken: Cell<Option<Refusal>>,
+    /// The response under way is done.
+    answered: Cell<bool>,
+    /// No request is begun any more.
+    closing: Cell<bool>,
+}
+
+/// Why a client's request is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Its bytes are bad.
+    Fault(Fault),
+    /// Its head took too long.
+    HeadTimeout,
+    /// Its body took too long.
+    BodyTimeout,
+}
+
+/// The gate about a client's socket. hyper reads and writes through it.
+#[derive(Debug)]
+pub(crate) struct ClientIo {
+    stream: TcpStream,
+    connection: Rc<Connection>,
+    timeouts: Timeouts,
+    gate: Requests,
+    phase: Phase,
+    /// What was read and hyper does not have yet.
+    held: BytesMut,
+    /// So much of it may go on.
+    released: usize,
+    read: Deadline,
+    write: Deadline,
+    /// Bytes may have come that nobody will read.
+    unread: bool,
+    /// The writing half is closed.
+    shut: bool,
+}
+
+/// What a reader waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The first byte of a request.
+    Idle,
+    /// The rest of a head.
+    Head,
+    /// More of a body.
+    Body,
+    /// The end of the response, so that the next request may begin.
+    Response,
+    /// Nothing: the answer to a bad head is the last one.
+    Refused,
+}
+
+impl Connection {
+    /// The verdict on the request that hyper just gave to the service.
+    pub(crate) fn verdict(&self) -> Option<Refusal> {
+        self.verdict.take()
+    }
+
+    /// What ended the request's body early, if anything did.
+    pub(crate) fn broken(&self) -> Option<Refusal> {
+        self.broken.get()
+    }
+
+    /// The whole response was given to hyper.
+    pub(crate) fn answered(&self) {
+        self.answered.set(true);
+    }
+
+    /// No further request is begun.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+    }
+
+    /// Whether no further request is begun.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+}
+
+impl ClientIo {
+    pub(crate) fn new(stream: TcpStream, connection: Rc<Connection>, timeouts: Timeouts, limits: gate::Limits) -> Self {
+        let mut read = Deadline::default();
+        read.start(timeouts.header);
+        Self {
+            stream,
+            connection,
+            timeouts,
+            gate: Requests::new(limits),
+            phase: Phase::Idle,
+            held: BytesMut::new(),
+            released: 0,
+            read,
+            write: Deadline::default(),
+            unread: false,
+            shut: false,
+        }
+    }
+
+    /// Reads and judges until something may go on; nothing goes on at the end.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.phase {
+                Phase::Refused if self.released > 0 => return Poll::Ready(Ok(())),
+                Phase::Refused => return Poll::Pending,
+                Phase::Response => {
+                    if self.connection.answered.get() && self.gate.next_request() {
+                        self.connection.answered.set(false);
+                        self.next();
+                    } else {
+                        return self.watch(cx);
+                    }
+                }
+                Phase::Idle | Phase::Head | Phase::Body => {}
+            }
+            let step = self.gate.step(&self.held[self.released..]);
+            self.released += step.release;
+            match step.event {
+                Event::Head(_) => self.phase = Phase::Body,
+                Event::End => self.phase = Phase::Response,
+                Event::Fault(fault) if self.phase != Phase::Body => self.refuse(Refusal::Fault(fault)),
+                Event::Fault(fault) if self.released == 0 => return Poll::Ready(Err(self.break_off(Refusal::Fault(fault)))),
+                Event::More | Event::Fault(_) => {}
+            }
+            if matches!(step.event, Event::Head(_)) {
+                continue;
+            }
+            if self.released > 0 {
+                self.read.stop();
+                return Poll::Ready(Ok(()));
+            }
+            if self.phase == Phase::Response {
+                continue;
+            }
+            match self.wait(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn next(&mut self) {
+        self.phase = Phase::Idle;
+        self.read.start(self.timeouts.keep_alive);
+    }
+
+    /// More bytes of a request; none when there are no more, or when they took too long and nobody is owed an answer.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match self.phase {
+            Phase::Idle if !self.held.is_empty() => {
+                self.phase = Phase::Head;
+                self.read.start(self.timeouts.header);
+            }
+            Phase::Body => self.read.keep(self.timeouts.body_idle),
+            _ => {}
+        }
+        if let Poll::Ready(read) = self.fill(cx) {
+            if self.phase == Phase::Body {
+                self.read.stop();
+            }
+            return Poll::Ready(read);
+        }
+        if self.phase == Phase::Idle && self.connection.closing.get() {
+            return Poll::Ready(Ok(0));
+        }
+        match (self.read.poll(cx), self.phase) {
+            (Poll::Pending, _) => Poll::Pending,
+            (Poll::Ready(()), Phase::Head) => {
+                self.refuse(Refusal::HeadTimeout);
+                Poll::Ready(Ok(self.released))
+            }
+            (Poll::Ready(()), Phase::Body) => Poll::Ready(Err(self.break_off(Refusal::BodyTimeout))),
+            (Poll::Ready(()), _) => Poll::Ready(Ok(0)),
+        }
+    }
+
+    /// While a response is under way only the client's end is of interest; what else comes is held back, and at last not read.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.held.len() < READ_AHEAD {
+            match self.fill(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Pending
+    }
+
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.held.reserve(if self.phase == Phase::Body { PIECE } else { HEAD_PIECE });
+        pin!(self.stream.read_buf(&mut self.held)).poll(cx)
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.connection.verdict.set(Some(refusal));
+        (self.phase, self.unread) = (Phase::Refused, true);
+        self.held.clear();
+        self.held.extend_from_slice(REFUSED);
+        self.released = REFUSED.len();
+    }
+
+    fn break_off(&mut self, refusal: Refusal) -> io::Error {
+        self.connection.broken.set(Some(refusal));
+        self.unread = true;
+        io::ErrorKind::InvalidData.into()
+    }
+
+    /// Closing a socket with unread bytes makes the system send a reset, which can overtake the answer: so they are read and thrown away.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.held.clear();
+            match self.fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => return self.read.poll(cx),
+            }
+        }
+    }
+
+    fn poll_write_idle<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write.stop();
+            return written;
+        }
+        self.write.keep(self.timeouts.write_idle);
+        self.write.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.released == 0 {
+            std::task::ready!(self.advance(cx))?;
+        }
+        let piece = self.released.min(buffer.remaining());
+        buffer.put_slice(&self.held[..piece]);
+        self.held.advance(piece);
+        self.released -= piece;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.poll_write_idle(written, cx)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.poll_write_idle(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.shut {
+            std::task::ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.shut = true;
+            let linger = self.timeouts.linger;
+            self.read.start(linger);
+        }
+        if self.unread || self.phase == Phase::Body || !self.held.is_empty() {
+            self.unread = true;
+            return self.poll_linger(cx).map(Ok);
+        }
+        Poll::Ready(Ok(()))
+    }
+}

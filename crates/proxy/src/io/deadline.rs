@@ -1,0 +1,81 @@
+//! A timer that is moved often and fires rarely.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// When a wait is over. Moving it costs a store: the timer behind it is left as it is, and set anew when it fires early.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline {
+    due: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    /// The wait begins now, also if one was under way.
+    pub(crate) fn start(&mut self, after: Duration) {
+        self.due = Instant::now().checked_add(after);
+    }
+
+    /// The wait begins now, unless one is under way.
+    pub(crate) fn keep(&mut self, after: Duration) {
+        if self.due.is_none() {
+            self.start(after);
+        }
+    }
+
+    /// Nothing is waited for.
+    pub(crate) fn stop(&mut self) {
+        self.due = None;
+    }
+
+    /// Ready when the wait is over; never ready while there is none.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = self.due else { return Poll::Pending };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if sleep.deadline() > due {
+            sleep.as_mut().reset(due);
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if sleep.deadline() >= due {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    #[tokio::test(start_paused = true)]
+    async fn moved_deadline_fires_when_it_is_due_and_not_before() {
+        let (mut deadline, start) = (Deadline::default(), Instant::now());
+        deadline.start(Duration::from_secs(10));
+        assert!(poll_fn(|cx| Poll::Ready(deadline.poll(cx))).await.is_pending());
+        deadline.start(Duration::from_secs(30));
+        poll_fn(|cx| deadline.poll(cx)).await;
+        assert_eq!(start.elapsed().as_secs(), 30);
+        deadline.start(Duration::from_secs(60));
+        assert!(poll_fn(|cx| Poll::Ready(deadline.poll(cx))).await.is_pending());
+        deadline.start(Duration::from_secs(5));
+        poll_fn(|cx| deadline.poll(cx)).await;
+        assert_eq!(start.elapsed().as_secs(), 35);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wait_that_is_kept_goes_on_and_one_that_is_stopped_never_ends() {
+        let (mut deadline, start) = (Deadline::default(), Instant::now());
+        deadline.keep(Duration::from_secs(10));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        deadline.keep(Duration::from_secs(10));
+        poll_fn(|cx| deadline.poll(cx)).await;
+        assert_eq!(start.elapsed().as_secs(), 10);
+        deadline.stop();
+        assert!(poll_fn(|cx| Poll::Ready(deadline.poll(cx))).await.is_pending());
+    }
+}

@@ -1,0 +1,168 @@
+//! The proxy as its owner sees it: started, told what to serve, read, and drained.
+
+use crate::access_log;
+use crate::counters::Counters;
+use crate::listener;
+use crate::pool::OpenConnections;
+use crate::settings::Settings;
+use crate::worker::{self, Message, Sibling, Start};
+use serin_routing::{Config, Policies, Table};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+/// A running proxy. Dropped, it closes everything at once; [`Proxy::drain`] ends it without a failed request.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    counters: Counters,
+    open: Arc<OpenConnections>,
+    workers: Vec<Handle>,
+    log: Option<JoinHandle<()>>,
+    /// Tables that workers serve or may still hold. They are freed here, never by a worker.
+    tables: Arc<Mutex<Vec<Arc<Table>>>>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    mailbox: UnboundedSender<Message>,
+    ended: Option<oneshot::Receiver<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// Listens and serves; until a table is published every request gets 404. The access log goes to standard output.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or a thread cannot be started.
+    pub fn start(settings: Settings) -> io::Result<Self> {
+        Self::start_logging_to(settings, Box::new(io::stdout()))
+    }
+
+    /// As [`Proxy::start`], with the access log going elsewhere.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub fn start_logging_to(settings: Settings, log: Box<dyn Write + Send>) -> io::Result<Self> {
+        let workers = settings.workers.max(1);
+        let listeners = listener::bind(settings.listen, workers)?;
+        let address = listeners[0].local_addr()?;
+        let (log, log_thread) = access_log::start(settings.access_log, log)?.unzip();
+        let (counters, settings, open) = (Counters::new(workers), Arc::new(settings), Arc::<OpenConnections>::default());
+        let table = Arc::new(Table::new(Config::default(), &mut Policies::default()));
+        let (mailboxes, messages): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
+        let sibling =
+            |(mailbox, shard): (&UnboundedSender<Message>, &Arc<_>)| Sibling { mailbox: mailbox.clone(), shard: Arc::clone(shard) };
+        let siblings: Arc<[Sibling]> = mailboxes.iter().zip(counters.shards()).map(sibling).collect();
+        let mut proxy = Self { address, counters, open, workers: Vec::new(), log: log_thread, tables: Arc::default() };
+        for (index, ((listener, messages), mailbox)) in listeners.into_iter().zip(messages).zip(mailboxes).enumerate() {
+            let start = Start {
+                index,
+                settings: Arc::clone(&settings),
+                listener,
+                messages,
+                siblings: Arc::clone(&siblings),
+                open: Arc::clone(&proxy.open),
+                table: Arc::clone(&table),
+                log: log.clone(),
+            };
+            proxy.workers.push(Handle::start(start, mailbox)?);
+        }
+        proxy.retire_into(table);
+        Ok(proxy)
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves another table. It is on its way when this returns; the future ends when every worker serves it.
+    ///
+    /// A request takes what it needs from the table before its first wait, so no request sees two, and none keeps an old one.
+    pub fn publish(&self, table: Arc<Table>) -> impl Future<Output = ()> + Send + use<> {
+        self.counters.forget_all_but(&table);
+        self.retire_into(Arc::clone(&table));
+        let told = self.workers.iter().filter_map(|worker| {
+            let (served, serves) = oneshot::channel();
+            worker.mailbox.send(Message::Table(Arc::clone(&table), served)).ok().map(|()| serves)
+        });
+        let (told, tables): (Vec<_>, _) = (told.collect(), Arc::clone(&self.tables));
+        async move {
+            drop(table);
+            for serves in told {
+                // A worker that has ended serves nothing any more.
+                let _ = serves.await;
+            }
+            free_unserved(&tables);
+        }
+    }
+
+    /// What is counted.
+    pub fn counters(&self) -> Counters {
+        self.counters.clone()
+    }
+
+    /// How many connections to origins are open.
+    pub fn open_upstream_connections(&self) -> usize {
+        self.open.total()
+    }
+
+    /// Ends without failing a request: goes on accepting for `propagation`, until everyone knows that this replica leaves, and on while
+    /// any connection waits; then closes idle connections, and ends the others behind their response, cutting them off after `grace`.
+    pub async fn drain(mut self, propagation: Duration, grace: Duration) {
+        for worker in &self.workers {
+            // A worker that has ended has drained.
+            let _ = worker.mailbox.send(Message::Drain { propagation, grace });
+        }
+        for worker in &mut self.workers {
+            if let Some(ended) = worker.ended.take() {
+                let _ = ended.await;
+            }
+        }
+    }
+
+    fn retire_into(&self, table: Arc<Table>) {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.push(table);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        for worker in &self.workers {
+            let _ = worker.mailbox.send(Message::Drain { propagation: Duration::ZERO, grace: Duration::ZERO });
+        }
+        for thread in self.workers.iter_mut().filter_map(|worker| worker.thread.take()).chain(self.log.take()) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the proxy panicked");
+            }
+        }
+    }
+}
+
+impl Handle {
+    fn start(start: Start, mailbox: UnboundedSender<Message>) -> io::Result<Self> {
+        let (end, ended) = oneshot::channel();
+        let thread = Builder::new().name(format!("serin-worker-{}", start.index)).spawn(move || {
+            if let Err(error) = worker::run(start) {
+                tracing::error!(%error, "worker ended");
+            }
+            // Nobody waits for it unless the proxy drains.
+            let _ = end.send(());
+        })?;
+        Ok(Self { mailbox, ended: Some(ended), thread: Some(thread) })
+    }
+}
+
+/// Frees the tables that no worker holds. What is published is always held.
+fn free_unserved(tables: &Mutex<Vec<Arc<Table>>>) {
+    let mut held = tables.lock().unwrap_or_else(PoisonError::into_inner);
+    let free: Vec<_> = held.extract_if(.., |table| Arc::strong_count(table) == 1).collect();
+    drop(held);
+    drop(free);
+}

@@ -1,0 +1,164 @@
+//! What is told of one request: to the counters, to the access log, and in `Serin-Decision`.
+
+use crate::access_log::Entry;
+use crate::failure::{Blame, Failure};
+use crate::view::Served;
+use crate::worker::Worker;
+use bytes::Bytes;
+use http::HeaderValue;
+use serin_split::{Decision, Rule, Side};
+use std::fmt::Write;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One request from its head to the end of its response, however it ends: what is missing is told when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Record {
+    worker: Rc<Worker>,
+    started: Instant,
+    decided: Option<Decided>,
+    status: u16,
+    failure: Option<Failure>,
+    /// Its side counts it as failed.
+    failed: bool,
+    bytes: u64,
+    complete: bool,
+    entry: Option<Box<Entry>>,
+}
+
+/// How a release decided the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Decided {
+    pub(crate) release: Rc<Served>,
+    pub(crate) decision: Decision,
+    /// Where it goes: not where the decision says while the canary has no ready endpoint.
+    pub(crate) side: Side,
+}
+
+impl Record {
+    pub(crate) fn new(worker: Rc<Worker>, entry: Option<Box<Entry>>) -> Self {
+        let started = Instant::now();
+        Self { worker, started, decided: None, status: 0, failure: None, failed: false, bytes: 0, complete: false, entry }
+    }
+
+    /// When the request's head was whole.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// What the access log will say, if it is on.
+    pub(crate) fn entry(&mut self) -> Option<&mut Entry> {
+        self.entry.as_deref_mut()
+    }
+
+    /// A release decided.
+    pub(crate) fn decided(&mut self, decided: Decided) {
+        decided.release.cells(decided.side).request(&decided.decision, decided.is_unavailable());
+        self.decided = Some(decided);
+    }
+
+    /// How it was decided, for the client to see.
+    pub(crate) fn decision_header(&self) -> Option<HeaderValue> {
+        self.decided.as_ref().and_then(Decided::header)
+    }
+
+    /// Something went wrong; an attempt counts, even when another one then succeeds.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+        self.worker.shard.failure(failure.label());
+        if failure.blame() != Blame::Client {
+            self.count_failure();
+        }
+    }
+
+    /// The head of the response is there.
+    pub(crate) fn head(&mut self, status: u16) {
+        self.status = status;
+        self.worker.shard.response(status);
+        self.count_response(self.started.elapsed());
+        if status >= 500 {
+            self.count_failure();
+        }
+    }
+
+    /// So many more bytes of the body went on.
+    pub(crate) fn bytes(&mut self, more: usize) {
+        self.bytes += more as u64;
+    }
+
+    /// The response went out whole.
+    pub(crate) fn complete(&mut self) {
+        self.complete = true;
+    }
+
+    fn count_response(&self, latency: Duration) {
+        if let Some(decided) = &self.decided {
+            decided.release.cells(decided.side).response(self.status, latency);
+        }
+    }
+
+    fn count_failure(&mut self) {
+        if let Some(decided) = &self.decided
+            && !std::mem::replace(&mut self.failed, true)
+        {
+            decided.release.cells(decided.side).failure();
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.status == 0 {
+            self.worker.shard.response(0);
+            self.count_response(self.started.elapsed());
+        }
+        if !self.complete && self.failure.is_none() {
+            self.fail(Failure::ClientLeft);
+        }
+        if let (Some(mut entry), Some(log)) = (self.entry.take(), self.worker.log.as_ref()) {
+            entry.status = self.status;
+            entry.bytes = self.bytes;
+            entry.duration = self.started.elapsed();
+            entry.failure = self.failure;
+            entry.decision = self.decided.as_ref().map(|d| (d.release.name.clone(), d.decision, d.side));
+            log.write(entry, &self.worker.shard);
+        }
+    }
+}
+
+impl Decided {
+    fn is_unavailable(&self) -> bool {
+        self.side != self.decision.side
+    }
+
+    fn header(&self) -> Option<HeaderValue> {
+        let Self { release, decision, side } = self;
+        let rule = if self.is_unavailable() { "unavailable" } else { rule_name(decision.rule) };
+        let mut text = String::with_capacity(96);
+        write!(text, "release={}; side={}; rule={rule}", release.name, side_name(*side)).ok()?;
+        if let Some(bucket) = decision.bucket {
+            write!(text, "; bucket={bucket}").ok()?;
+        }
+        write!(text, "; k={}", decision.k).ok()?;
+        HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
+    }
+}
+
+/// The word for a side.
+pub(crate) fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Stable => "stable",
+        Side::Canary => "canary",
+    }
+}
+
+/// The word for a rule.
+pub(crate) fn rule_name(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Rollback => "rollback",
+        Rule::Override(_) => "override",
+        Rule::Group => "group",
+        Rule::Bucket => "bucket",
+    }
+}

@@ -1,0 +1,224 @@
+//! What is done for one request: route, decide, send on, answer.
+
+use crate::access_log::Entry;
+use crate::body::{RequestBody, ResponseBody};
+use crate::failure::Failure;
+use crate::forward::{self, Arrival};
+use crate::io::Connection;
+use crate::pool::{Lease, Unanswered};
+use crate::record::{Decided, Record};
+use crate::view::Endpoints;
+use crate::worker::Worker;
+use crate::{RequestFacts, target};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, Version, header};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use serin_routing::{Route, RouteRelease};
+use serin_split::{Side, decide};
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::{sleep_until, timeout_at};
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) connection: Rc<Connection>,
+    /// Its address.
+    pub(crate) peer: IpAddr,
+    /// The same, as a field has it.
+    pub(crate) peer_text: HeaderValue,
+    /// Whether it may speak for others.
+    pub(crate) trusted: bool,
+    /// The port that it connected to.
+    pub(crate) port: u16,
+}
+
+/// Where a request goes.
+struct Plan {
+    endpoints: Rc<Endpoints>,
+    side: Side,
+}
+
+/// Answers one request. What fails is answered too; only a body can still end early.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let verdict = client.connection.verdict();
+    let (mut parts, body) = request.into_parts();
+    let client_ip = if client.trusted { worker.settings.client_ip.of(client.peer, &parts.headers) } else { Some(client.peer) };
+    let entry = worker.log.as_ref().map(|_| entry(verdict.is_none().then_some(&parts), client_ip));
+    let mut record = Record::new(Rc::clone(&worker), entry);
+    let planned = match verdict {
+        Some(refusal) => Err(refusal.into()),
+        None => plan(&worker, &client, client_ip, &mut parts, &mut record),
+    };
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(failure) => return Ok(refused(failure, record, &worker, &client)),
+    };
+    let request = Request::from_parts(parts, RequestBody::new(body));
+    let limit = worker.settings.timeouts.request.and_then(|limit| record.started().checked_add(limit));
+    let exchange = exchange(&worker, &client, &plan, request, &mut record);
+    let answered = match limit {
+        None => exchange.await,
+        Some(limit) => timeout_at(limit, exchange).await.unwrap_or(Err(Failure::RequestTimeout)),
+    };
+    let (response, lease) = match answered {
+        Ok(answered) => answered,
+        Err(failure) => return Ok(refused(failure, record, &worker, &client)),
+    };
+    let (mut parts, body) = response.into_parts();
+    parts.version = Version::HTTP_11;
+    forward::response_headers(&mut parts.headers);
+    record.head(parts.status.as_u16());
+    let limit = limit.map(|limit| Box::pin(sleep_until(limit)));
+    let mut response = Response::from_parts(parts, ());
+    finish(&mut response, &record, &worker, &client);
+    Ok(response.map(|()| ResponseBody::origin(body, lease, record, Rc::clone(&client.connection), limit)))
+}
+
+/// Takes from the table all that the request needs, and makes its head the one that the origin gets.
+fn plan(worker: &Worker, client: &Client, client_ip: Option<IpAddr>, parts: &mut Parts, record: &mut Record) -> Result<Plan, Failure> {
+    let view = worker.view();
+    let path = target::path(&parts.uri)?;
+    let route = view.table.lookup(&target::host(parts), &path).ok_or(Failure::NoRoute)?;
+    let mut side = Side::Stable;
+    let mut uri = None;
+    if let Some(applied) = route.releases.first() {
+        side = decided(worker, applied, &RequestFacts { parts, client_ip }, record);
+        if side == Side::Canary {
+            uri = Some(target::forwarded(&parts.uri, &route.rewrite(&applied.release, &path)));
+        }
+    }
+    let endpoints = view.endpoints(backend(route, side)?, worker.index);
+    if endpoints.serving(side).is_empty() {
+        return Err(if side == Side::Canary { Failure::CanaryUnavailable } else { Failure::NoEndpoint });
+    }
+    if let Some(uri) = uri.unwrap_or_else(|| target::forwarded(&parts.uri, &path)) {
+        let host = target::host_field(parts);
+        parts.uri = uri;
+        if let Some(host) = host {
+            parts.headers.insert(header::HOST, host);
+        }
+    }
+    forwarded_head(worker, client, parts);
+    Ok(Plan { endpoints, side })
+}
+
+/// Asks the release, and stays on stable when the canary has nobody to serve it and may be replaced.
+fn decided(worker: &Worker, applied: &RouteRelease, facts: &RequestFacts<'_>, record: &mut Record) -> Side {
+    let release = &applied.release;
+    let decision = decide(&release.policy, &release.served(Timestamp::now()), facts);
+    let has_canary = || applied.canary.as_ref().is_some_and(|canary| !canary.ready.is_empty());
+    let side = match decision.side {
+        Side::Canary if !has_canary() && !release.fail_when_unavailable => Side::Stable,
+        side => side,
+    };
+    record.decided(Decided { release: worker.view().release(release, &worker.shard), decision, side });
+    side
+}
+
+fn backend(route: &Route, side: Side) -> Result<&serin_routing::Backend, Failure> {
+    match side {
+        Side::Stable => route.backend.as_deref().ok_or(Failure::NotResolved),
+        Side::Canary => route.releases.first().and_then(|applied| applied.canary.as_deref()).ok_or(Failure::CanaryUnavailable),
+    }
+}
+
+fn forwarded_head(worker: &Worker, client: &Client, parts: &mut Parts) {
+    // The origin need not know: hyper asks the client for the body when the origin begins to take it (RFC 9110, section 10.1.1).
+    parts.headers.remove(header::EXPECT);
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    // Without Host only an HTTP/1.0 request comes so far, and HTTP/1.1 asks for one (RFC 9112, section 3.2).
+    let host = parts.headers.entry(header::HOST).or_insert_with(|| worker.own_host.clone()).clone();
+    let arrival = Arrival { peer: &client.peer_text, trusted: client.trusted, scheme: "http", port: client.port, host: &host };
+    forward::request_headers(&mut parts.headers, &arrival);
+}
+
+/// Sends the request to one endpoint after the other while nothing of it was sent, all of the same side (S4).
+async fn exchange(
+    worker: &Worker,
+    client: &Client,
+    plan: &Plan,
+    mut request: Request<RequestBody>,
+    record: &mut Record,
+) -> Result<(Response<Incoming>, Lease), Failure> {
+    let upload = request.body().upload();
+    let endpoints = plan.endpoints.serving(plan.side);
+    let attempts = worker.settings.limits.attempts.clamp(1, endpoints.len());
+    let first = plan.endpoints.turn();
+    let mut failure = Failure::NoEndpoint;
+    for attempt in 0..attempts {
+        let endpoint = endpoints[first.wrapping_add(attempt) % endpoints.len()];
+        if let Some(entry) = record.entry() {
+            entry.upstream = Some(endpoint);
+        }
+        let Unanswered { failure: why, unsent } = match worker.pool.send(endpoint, request).await {
+            Ok(answered) => return Ok(answered),
+            Err(unanswered) => unanswered,
+        };
+        if upload.as_ref().is_some_and(|upload| upload.broken.get()) {
+            return Err(client.connection.broken().map_or(Failure::ClientLeft, Failure::from));
+        }
+        failure = why;
+        match unsent {
+            Some(whole) if attempt + 1 < attempts => {
+                record.fail(why);
+                request = whole;
+            }
+            _ => break,
+        }
+    }
+    Err(failure)
+}
+
+/// An answer of serin's own.
+fn refused(failure: Failure, mut record: Record, worker: &Worker, client: &Client) -> Response<ResponseBody> {
+    record.fail(failure);
+    record.head(failure.status().as_u16());
+    let mut response = Response::new(());
+    *response.status_mut() = failure.status();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if client.connection.broken().is_some() {
+        client.connection.close();
+    }
+    finish(&mut response, &record, worker, client);
+    let text = Bytes::from(format!("{failure}\n"));
+    response.map(|()| ResponseBody::text(text, record, Rc::clone(&client.connection)))
+}
+
+/// What serin says in every response.
+fn finish(response: &mut Response<()>, record: &Record, worker: &Worker, client: &Client) {
+    if worker.settings.decision_header
+        && let Some(decision) = record.decision_header()
+    {
+        response.headers_mut().insert(&forward::SERIN_DECISION, decision);
+    }
+    if client.connection.is_closing() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// What the access log says from the beginning. Of a refused head nothing is known.
+fn entry(parts: Option<&Parts>, client: Option<IpAddr>) -> Box<Entry> {
+    Box::new(Entry {
+        time: Timestamp::now(),
+        client,
+        method: parts.map_or(Method::default(), |parts| parts.method.clone()),
+        host: parts.map(|parts| target::host(parts).into_owned()).unwrap_or_default(),
+        path: parts.map(|parts| parts.uri.path_and_query().map_or("", |p| p.as_str()).to_owned()).unwrap_or_default(),
+        status: 0,
+        bytes: 0,
+        duration: Duration::ZERO,
+        decision: None,
+        upstream: None,
+        failure: None,
+    })
+}

@@ -1,0 +1,115 @@
+//! What an operator may set, with the defaults that are served without a word.
+
+use crate::client_ip::ClientIp;
+use crate::gate;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The settings of a proxy.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen; with port 0 the system chooses one port for all workers.
+    pub listen: SocketAddr,
+    /// How many workers serve, each a thread; at least one.
+    pub workers: usize,
+    /// Whose word on client addresses counts (S5).
+    pub client_ip: ClientIp,
+    /// Whether responses say how they were decided, in `Serin-Decision`.
+    pub decision_header: bool,
+    /// Whether and how requests are logged.
+    pub access_log: AccessLog,
+    /// How long anything is waited for.
+    pub timeouts: Timeouts,
+    /// How much of anything there may be.
+    pub limits: Limits,
+}
+
+/// How requests are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AccessLog {
+    /// Not at all.
+    #[default]
+    Off,
+    /// A line of `key=value` pairs.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// How long anything is waited for. Every wait of the proxy is one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From a connection's beginning, or the first byte of a later request, to the end of its head: 408.
+    pub header: Duration,
+    /// Between two pieces of a request's body: 408.
+    pub body_idle: Duration,
+    /// While a client takes nothing of a response: the connection is closed.
+    pub write_idle: Duration,
+    /// Between two requests of a connection: it is closed.
+    pub keep_alive: Duration,
+    /// Until a connection to an origin is made.
+    pub connect: Duration,
+    /// From the last byte of the request to the whole head of the origin's response: 504.
+    pub first_byte: Duration,
+    /// Between two pieces of an origin's body: the response is cut off.
+    pub origin_idle: Duration,
+    /// For how long a connection to an origin is kept that nobody uses; up to an eighth less, so that not all close at once.
+    pub pool_idle: Duration,
+    /// From the head of a request to the end of its response; `None`: no limit.
+    pub request: Option<Duration>,
+    /// After a refusal: how long the client's rest is read and thrown away, so that it gets to see the answer.
+    pub linger: Duration,
+}
+
+/// How much of anything there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Heads, of requests and responses.
+    pub head: gate::Limits,
+    /// Connections of clients, over all workers.
+    pub connections: usize,
+    /// Open connections to an endpoint, over all workers.
+    pub connections_per_endpoint: usize,
+    /// Idle connections to an endpoint that a worker keeps.
+    pub idle_per_endpoint: usize,
+    /// Endpoints that a request is offered to while nothing of it was sent.
+    pub attempts: usize,
+}
+
+impl Settings {
+    /// The defaults, on an address.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            workers: std::thread::available_parallelism().map_or(1, usize::from).min(8),
+            client_ip: ClientIp::default(),
+            decision_header: false,
+            access_log: AccessLog::Off,
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header: Duration::from_secs(10),
+            body_idle: Duration::from_secs(15),
+            write_idle: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(60),
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            origin_idle: Duration::from_secs(60),
+            pool_idle: Duration::from_secs(30),
+            request: None,
+            linger: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { head: gate::Limits::default(), connections: 16 * 1024, connections_per_endpoint: 256, idle_per_endpoint: 2, attempts: 3 }
+    }
+}

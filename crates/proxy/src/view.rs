@@ -1,0 +1,84 @@
+//! The table as one worker sees it. What a request keeps for longer than its first wait is the worker's own, so that it neither pins the
+//! table nor counts references that other workers count too.
+
+use crate::counters::{Shard, SideCells};
+use serin_routing::{Backend, Release, Table};
+use serin_split::Side;
+use std::cell::{Cell, OnceCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A table, and what this worker made of it so far.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) table: Arc<Table>,
+    backends: Vec<OnceCell<Rc<Endpoints>>>,
+    releases: Vec<OnceCell<Rc<Served>>>,
+}
+
+/// The endpoints of a backend.
+#[derive(Debug)]
+pub(crate) struct Endpoints {
+    ready: Vec<SocketAddr>,
+    draining: Vec<SocketAddr>,
+    turn: Cell<usize>,
+}
+
+/// A release, for its counters, the decision header and the access log.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// `namespace/name`.
+    pub(crate) name: Arc<str>,
+    stable: Arc<SideCells>,
+    canary: Arc<SideCells>,
+}
+
+impl View {
+    pub(crate) fn new(table: Arc<Table>) -> Self {
+        let backends = table.backends().iter().map(|_| OnceCell::new()).collect();
+        let releases = table.releases().iter().map(|_| OnceCell::new()).collect();
+        Self { table, backends, releases }
+    }
+
+    /// The endpoints of a backend of this table. Workers begin at different ones.
+    pub(crate) fn endpoints(&self, backend: &Backend, worker: usize) -> Rc<Endpoints> {
+        let make = || Rc::new(Endpoints { ready: backend.ready.clone(), draining: backend.draining.clone(), turn: Cell::new(worker) });
+        self.backends.get(backend.index).map_or_else(make, |cell| Rc::clone(cell.get_or_init(make)))
+    }
+
+    /// A release of this table.
+    pub(crate) fn release(&self, release: &Release, shard: &Shard) -> Rc<Served> {
+        let make = || {
+            Rc::new(Served {
+                name: format!("{}/{}", release.namespace, release.name).into(),
+                stable: shard.side(release, Side::Stable),
+                canary: shard.side(release, Side::Canary),
+            })
+        };
+        self.releases.get(release.index).map_or_else(make, |cell| Rc::clone(cell.get_or_init(make)))
+    }
+}
+
+impl Endpoints {
+    /// Those that serve: the ready ones; while there are none, for stable those that are on their way out (KEP-1669).
+    pub(crate) fn serving(&self, side: Side) -> &[SocketAddr] {
+        if self.ready.is_empty() && side == Side::Stable { &self.draining } else { &self.ready }
+    }
+
+    /// Where the next request begins, in turn.
+    pub(crate) fn turn(&self) -> usize {
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        turn
+    }
+}
+
+impl Served {
+    pub(crate) fn cells(&self, side: Side) -> &SideCells {
+        match side {
+            Side::Stable => &self.stable,
+            Side::Canary => &self.canary,
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! One worker: a thread with a runtime, a listener, a pool and counters of its own.
+
+use crate::access_log::Log;
+use crate::connection;
+use crate::counters::{self, Shard};
+use crate::pool::{OpenConnections, Pool};
+use crate::settings::Settings;
+use crate::view::View;
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use serin_routing::Table;
+use std::cell::{Cell, Ref, RefCell};
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{oneshot, watch};
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// After an accept that failed, which it does at once again while file descriptors are short.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// By how much a worker's open connections may exceed those of the least loaded one.
+const IMBALANCE: u64 = 2;
+
+/// What a worker is told.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Serve this table from now on, and say when.
+    Table(Arc<Table>, oneshot::Sender<()>),
+    /// A connection that another worker accepted.
+    Connection(StdStream, SocketAddr),
+    /// Go on accepting for so long, then give those that are open so long to end.
+    Drain { propagation: Duration, grace: Duration },
+}
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) index: usize,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) listener: StdListener,
+    pub(crate) messages: UnboundedReceiver<Message>,
+    pub(crate) siblings: Arc<[Sibling]>,
+    pub(crate) open: Arc<OpenConnections>,
+    pub(crate) table: Arc<Table>,
+    pub(crate) log: Option<Log>,
+}
+
+/// How one worker sees another, or itself.
+#[derive(Debug)]
+pub(crate) struct Sibling {
+    pub(crate) mailbox: UnboundedSender<Message>,
+    pub(crate) shard: Arc<Shard>,
+}
+
+/// A worker, for its connections and their requests.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) shard: Arc<Shard>,
+    pub(crate) log: Option<Log>,
+    pub(crate) http: http1::Builder,
+    /// The host of a request that names none.
+    pub(crate) own_host: HeaderValue,
+    pub(crate) port: u16,
+    view: RefCell<View>,
+    siblings: Arc<[Sibling]>,
+    draining: watch::Sender<bool>,
+    connections: Cell<usize>,
+}
+
+/// What a worker does with its listener.
+enum Accepting {
+    /// It accepts.
+    On,
+    /// It accepts until then, and on while any are waiting.
+    Until(Instant),
+    /// It is over.
+    Off,
+}
+
+/// The life of a worker, on its thread.
+pub(crate) fn run(start: Start) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tasks = LocalSet::new();
+    tasks.block_on(&runtime, serve(start))
+}
+
+async fn serve(start: Start) -> io::Result<()> {
+    let Start { index, settings, listener, mut messages, siblings, open, table, log } = start;
+    let mut listener = Some(TcpListener::from_std(listener)?);
+    let address = listener.as_ref().map_or(Ok(settings.listen), TcpListener::local_addr)?;
+    let pool = Rc::new(Pool::new(settings.timeouts, settings.limits, open));
+    tokio::task::spawn_local(Rc::clone(&pool).close_idle());
+    let worker = Rc::new(Worker {
+        index,
+        pool,
+        shard: Arc::clone(&siblings[index].shard),
+        log,
+        http: http(&settings),
+        own_host: HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("localhost")),
+        port: address.port(),
+        settings,
+        view: RefCell::new(View::new(table)),
+        siblings,
+        draining: watch::Sender::new(false),
+        connections: Cell::new(0),
+    });
+    let (mut accepting, mut grace, mut end) = (Accepting::On, Duration::ZERO, None);
+    loop {
+        if let (Accepting::Off, Some(end)) = (&accepting, end)
+            && (worker.connections.get() == 0 || Instant::now() >= end)
+        {
+            return Ok(());
+        }
+        let pause = async {
+            match (&accepting, end) {
+                (Accepting::Until(until), _) => sleep_until(*until).await,
+                (Accepting::Off, Some(end)) => worker.quiet(end).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            message = messages.recv() => match message {
+                Some(Message::Table(table, served)) => {
+                    worker.view.replace(View::new(table));
+                    // Whoever asked may have stopped waiting.
+                    let _ = served.send(());
+                }
+                Some(Message::Connection(stream, peer)) => match TcpStream::from_std(stream) {
+                    Ok(stream) => worker.open(stream, peer),
+                    Err(error) => tracing::warn!(%error, "connection lost between workers"),
+                },
+                Some(Message::Drain { propagation, grace: for_those_open }) => {
+                    grace = for_those_open;
+                    accepting = Accepting::Until(Instant::now() + propagation);
+                }
+                None => return Ok(()),
+            },
+            accepted = accept(listener.as_ref()) => match accepted {
+                Ok((stream, peer)) => worker.place(stream, peer, matches!(accepting, Accepting::On)),
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            () = pause => if let Accepting::Until(_) = accepting {
+                worker.empty_backlog(listener.take()).await;
+                worker.draining.send_replace(true);
+                (accepting, end) = (Accepting::Off, Some(Instant::now() + grace));
+            },
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// hyper, as it is told to be behind the gate: the limits and waits are the gate's.
+fn http(settings: &Settings) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.half_close(false).keep_alive(true);
+    if settings.limits.head.fields > 100 {
+        http.max_headers(settings.limits.head.fields);
+    }
+    http
+}
+
+impl Worker {
+    /// The table. Never kept over a wait.
+    pub(crate) fn view(&self) -> Ref<'_, View> {
+        self.view.borrow()
+    }
+
+    /// Ends when the worker drains.
+    pub(crate) fn drains(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    /// Serves an accepted connection, or hands it to the least loaded worker.
+    fn place(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, may_move: bool) {
+        counters::add(&self.shard.accepted, 1);
+        let loads = || self.siblings.iter().map(|sibling| sibling.shard.open.load(Relaxed));
+        if loads().sum::<u64>() >= self.settings.limits.connections as u64 {
+            counters::add(&self.shard.refused, 1);
+            return;
+        }
+        let Some((least, load)) = loads().enumerate().min_by_key(|(_, load)| *load) else { return };
+        if !may_move || least == self.index || self.shard.open.load(Relaxed) <= load + IMBALANCE {
+            return self.open(stream, peer);
+        }
+        let sent = stream.into_std().map(|stream| self.siblings[least].mailbox.send(Message::Connection(stream, peer)));
+        match sent {
+            Ok(Ok(())) => {}
+            // That worker has ended: the connection is served here.
+            Ok(Err(unsent)) => {
+                if let Message::Connection(stream, peer) = unsent.0
+                    && let Ok(stream) = TcpStream::from_std(stream)
+                {
+                    self.open(stream, peer);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "connection lost between workers"),
+        }
+    }
+
+    fn open(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        self.count_open(1);
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            connection::serve(&worker, stream, peer.ip()).await;
+            worker.count_open(-1);
+        });
+    }
+
+    fn count_open(&self, more: isize) {
+        let connections = self.connections.get().saturating_add_signed(more);
+        self.connections.set(connections);
+        self.shard.open.store(connections as u64, Relaxed);
+    }
+
+    /// Closing a listener resets what waits in its backlog, so that is accepted first.
+    async fn empty_backlog(self: &Rc<Self>, listener: Option<TcpListener>) {
+        let Some(listener) = listener else { return };
+        let mut accept = pin!(std::future::poll_fn(|cx| {
+            Poll::Ready(match listener.poll_accept(cx) {
+                Poll::Ready(accepted) => accepted.ok(),
+                Poll::Pending => None,
+            })
+        }));
+        while let Some((stream, peer)) = accept.as_mut().await {
+            self.place(stream, peer, false);
+        }
+    }
+
+    /// Ends when no connection is open, or then.
+    async fn quiet(&self, end: Instant) {
+        while self.connections.get() > 0 && Instant::now() < end {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
