@@ -1,5 +1,7 @@
 //! The identity of a release: a hash of a versioned canonical text.
 
+use crate::parse::{BUCKETS, default_buckets};
+use crate::release::{Canary, PathRewrite, Release, Scope, Split, SplitBy, Strategy};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The version of the canonical form. It never changes for a released schema: a new field joins as absent.
@@ -19,6 +21,87 @@ pub fn canonical(fields: &[(&str, &str)]) -> String {
 /// `release.id`: the first 10 hex digits of XXH3-64 over the canonical text.
 pub fn release_id(fields: &[(&str, &str)]) -> String {
     format!("{:010x}", xxh3_64(canonical(fields).as_bytes()) >> 24)
+}
+
+/// What makes a release this release: scope, canary without whenUnavailable, split's by, name, salt and buckets, and the revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    key: String,
+    fields: Vec<(&'static str, String)>,
+    salt: String,
+    revision: Option<String>,
+}
+
+/// The salt of a split that names none: `namespace/name`, with `@revision` when there is one.
+pub fn default_salt(key: &str, revision: Option<&str>) -> String {
+    match revision {
+        Some(revision) => format!("{key}@{revision}"),
+        None => key.to_owned(),
+    }
+}
+
+impl Identity {
+    /// Of the parts of a spec; `key` is `namespace/name`.
+    pub(crate) fn of(
+        key: &str,
+        scope: &Scope,
+        canary: &Canary,
+        split: &Split,
+        strategy: Option<&Strategy>,
+        revision: Option<&str>,
+    ) -> Self {
+        let mut fields = Vec::new();
+        let mut add = |field, value: Option<String>| fields.extend(value.map(|value| (field, value)));
+        add("scope.service", scope.service.clone());
+        if let Some(route) = &scope.route {
+            add("scope.route.kind", Some("Ingress".to_owned()));
+            add("scope.route.name", Some(route.name.clone()));
+            add("scope.route.host", route.host.clone());
+            add("scope.route.path", route.path.clone());
+        }
+        add("scope.all", scope.all.then(|| "true".to_owned()));
+        add("canary.service", canary.service.clone());
+        add("canary.port", canary.port.as_ref().map(ToString::to_string));
+        match &canary.path {
+            Some(PathRewrite::Prefix(path)) => add("canary.path.replacePrefixMatch", Some(path.clone())),
+            Some(PathRewrite::Full(path)) => add("canary.path.replaceFullPath", Some(path.clone())),
+            None => {}
+        }
+        let (by, name) = match &split.by {
+            SplitBy::Consumer => (None, None),
+            SplitBy::ClientIp => (Some("ClientIP"), None),
+            SplitBy::Header(name) => (Some("Header"), Some(name)),
+            SplitBy::Cookie(name) => (Some("Cookie"), Some(name)),
+            SplitBy::QueryParam(name) => (Some("QueryParam"), Some(name)),
+            SplitBy::Claim(name) => (Some("Claim"), Some(name)),
+            SplitBy::Request => (Some("Request"), None),
+        };
+        add("split.by", by.map(str::to_owned));
+        add("split.name", name.cloned());
+        // 1000 is left out even with weights: an edit of the strategy is no new release.
+        let default = split.buckets == default_buckets(strategy) || split.buckets == BUCKETS;
+        add("split.buckets", (!default).then(|| split.buckets.to_string()));
+        Self { key: key.to_owned(), fields, salt: split.salt.clone(), revision: revision.map(str::to_owned) }
+    }
+
+    /// `release.id`. `observed_revision` is that of the canary workload, absent without one.
+    pub fn id(&self, observed_revision: Option<&str>) -> String {
+        let mut fields: Vec<_> = self.fields.iter().map(|(field, value)| (*field, value.as_str())).collect();
+        if self.salt != default_salt(&self.key, self.revision.as_deref()) {
+            fields.push(("split.salt", &self.salt));
+        }
+        fields.extend(self.revision.as_deref().map(|revision| ("revision", revision)));
+        fields.extend(observed_revision.map(|revision| ("workloads.canary", revision)));
+        release_id(&fields)
+    }
+}
+
+impl Release {
+    /// `release.id`: every replica computes the same. `observed_revision` is that of the canary workload, absent without one.
+    pub fn id(&self, observed_revision: Option<&str>) -> String {
+        let strategy = Some(&self.strategy);
+        Identity::of(&self.key(), &self.scope, &self.canary, &self.split, strategy, self.revision.as_deref()).id(observed_revision)
+    }
 }
 
 #[cfg(test)]

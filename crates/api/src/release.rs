@@ -256,6 +256,15 @@ pub struct Check {
     pub max_increase: Option<u32>,
 }
 
+impl std::fmt::Display for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
 impl Release {
     /// `namespace/name`.
     pub fn key(&self) -> String {

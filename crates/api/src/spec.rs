@@ -23,6 +23,7 @@ pub use operation::{Day, DrainSpec, HookSpec, Moment, ScheduleSpec, WhenUnreacha
 pub use scope::{RouteKind, RouteRef, ScopeSpec};
 pub use split::{OverrideSpec, Side, SplitBy, SplitSpec, ValueMatch};
 pub use strategy::{BlueGreenSpec, GroupsSpec, LinearSpec, StepSpec, StrategySpec, WeightsSpec};
+pub(crate) use value::words;
 pub use value::{Confidence, Limit, Percent, Percentile, PortRef, Ratio};
 
 use crate::status::CanaryReleaseStatus;

@@ -1,6 +1,6 @@
 //! `spec.canary`: side B.
 
-use super::value::{PATH, PortRef, SERVICE};
+use super::value::{PortRef, SENT_PATH, SERVICE};
 use crate::schema::{rule, rule_at, rule_required};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -126,11 +126,11 @@ pub struct PathSpec {
     pub type_: PathType,
     /// What takes the place of the prefix that the matched route names. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = PATH))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = SENT_PATH))]
     pub replace_prefix_match: Option<String>,
     /// What takes the place of the whole path. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = PATH))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = SENT_PATH))]
     pub replace_full_path: Option<String>,
 }
 

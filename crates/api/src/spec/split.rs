@@ -117,7 +117,7 @@ pub struct ValueMatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub exact: Option<String>,
-    /// An expression that the whole value matches, in RE2 syntax. Default: none.
+    /// An expression that a part of the value matches; ^ and $ stand for its ends. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub regex: Option<String>,

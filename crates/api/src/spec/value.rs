@@ -19,6 +19,8 @@ pub(crate) const OBJECT: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-
 pub(crate) const LABEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// A path begins with a slash.
 pub(crate) const PATH: &str = "^/";
+/// A path that is sent: visible ASCII, and neither query nor fragment.
+pub(crate) const SENT_PATH: &str = r#"^/[!"$->@-~]*$"#;
 /// An address that serin itself calls.
 pub(crate) const URL: &str = r"^https?://[^\s]+$";
 /// A moment, RFC 3339 with an offset.
@@ -27,6 +29,19 @@ pub(crate) const MOMENT: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{
 pub(crate) const TIME_OF_DAY: &str = r"^([01][0-9]|2[0-3]):[0-5][0-9]$";
 /// The name of a header or cookie: a token of RFC 9110.
 pub(crate) const TOKEN: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
+/// A share in percent.
+const PERCENT: &str = r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)%?$";
+/// The name of a port: a service name of RFC 6335.
+const PORT: &str = "^[-a-z0-9]*[a-z][-a-z0-9]*$";
+/// A confidence in percent.
+const CONFIDENCE: &str = r"^[5-9][0-9](\.[0-9]{1,4})?$";
+/// A percentile.
+const PERCENTILE: &str = r"^[1-9][0-9]?(\.[0-9]{1,4})?$";
+/// A ratio.
+const RATIO: &str = r"^[0-9]{1,4}(\.[0-9]{1,4})?$";
+/// A bound.
+const LIMIT: &str = r"^-?[0-9]{1,15}(\.[0-9]{1,6})?$";
 
 macro_rules! number_or_text {
     ($($(#[$doc:meta])* $name:ident = $schema:tt;)*) => {$(
@@ -55,31 +70,56 @@ number_or_text! {
     /// A share in percent, with up to four decimals.
     Percent = {
         "x-kubernetes-int-or-string": true, "minimum": 0, "maximum": 100, "maxLength": 9,
-        "pattern": r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)%?$"
+        "pattern": PERCENT
     };
     /// The number or the name of a port.
     PortRef = {
         "x-kubernetes-int-or-string": true, "minimum": 1, "maximum": 65535, "maxLength": 15,
-        "pattern": "^[-a-z0-9]*[a-z][-a-z0-9]*$"
+        "pattern": PORT
     };
     /// The confidence of a verdict, in percent.
     Confidence = {
         "x-kubernetes-int-or-string": true, "minimum": 50, "maximum": 99, "maxLength": 7,
-        "pattern": r"^[5-9][0-9](\.[0-9]{1,4})?$"
+        "pattern": CONFIDENCE
     };
     /// A percentile of latencies.
     Percentile = {
         "x-kubernetes-int-or-string": true, "minimum": 1, "maximum": 99, "maxLength": 7,
-        "pattern": r"^[1-9][0-9]?(\.[0-9]{1,4})?$"
+        "pattern": PERCENTILE
     };
     /// The ratio of the canary's latency to stable's.
     Ratio = {
         "x-kubernetes-int-or-string": true, "minimum": 0, "maximum": 9999, "maxLength": 9,
-        "pattern": r"^[0-9]{1,4}(\.[0-9]{1,4})?$"
+        "pattern": RATIO
     };
     /// A bound of a query's result.
     Limit = {
-        "x-kubernetes-int-or-string": true, "maxLength": 24,
-        "pattern": r"^-?[0-9]{1,15}(\.[0-9]{1,6})?$"
+        "x-kubernetes-int-or-string": true, "minimum": -2_147_483_648_i64, "maximum": 2_147_483_647_i64, "maxLength": 24,
+        "pattern": LIMIT
     };
+}
+
+/// What a pattern asks for, as it stands in a message after "it must be".
+pub(crate) fn words(pattern: &str) -> String {
+    let words = match pattern {
+        DURATION => "a span of time such as 1h30m, 10m, 30s or 500ms",
+        DURATION_OR_LEAVE => "leave, or a span of time such as 30s",
+        SERVICE => "the name of a Service: small letters, digits and -, beginning with a letter",
+        OBJECT => "the name of an object: small letters, digits, - and .",
+        LABEL => "small letters, digits and -",
+        PATH => "a path, which begins with /",
+        SENT_PATH => "a path, which begins with / and has no blank, ? or #",
+        URL => "an address that begins with http:// or https://",
+        MOMENT => "a moment such as 2026-12-01T09:00:00Z",
+        TIME_OF_DAY => "a time of day such as 09:00, in quotes",
+        TOKEN => "a name of letters, digits and !#$%&'*+.^_`|~-",
+        PERCENT => "0 to 100 with at most four decimals, such as 10 or \"12.5\"",
+        PORT => "the number or the name of a port; a number has no quotes",
+        CONFIDENCE => "50 to 99 with at most four decimals",
+        PERCENTILE => "1 to 99 with at most four decimals",
+        RATIO => "0 to 9999 with at most four decimals",
+        LIMIT => "a number with at most six decimals",
+        other => return format!("a text that matches {other}"),
+    };
+    words.to_owned()
 }

@@ -1,0 +1,88 @@
+//! `spec.canary`.
+
+use super::report::Report;
+use crate::reason;
+use crate::release::{Canary, PathRewrite, Port, Scope, WhenUnavailable};
+use crate::spec::{self, CanarySpec, LabelSelector, PathSpec, PathType, PortRef, Relation};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+/// The canary, if it is valid and served.
+pub(super) fn parse(raw: CanarySpec, report: &mut Report) -> Option<Canary> {
+    let before = report.0.len();
+    let backends = [(raw.service.is_some(), "service"), (raw.pod_selector.is_some(), "podSelector"), (raw.host.is_some(), "host")];
+    let backends: Vec<_> = backends.into_iter().filter_map(|(given, name)| given.then_some(name)).collect();
+    if backends.len() > 1 {
+        report.invalid("spec.canary", format!("canary has {}. Keep at most one of them.", backends.join(" and ")));
+    }
+    if backends.is_empty() && raw.port.is_none() && raw.path.is_none() {
+        report
+            .invalid("spec.canary", "canary does not differ from stable. Give at least one of service, podSelector, host, port and path.");
+    }
+    if raw.host.is_some() && raw.port.is_none() {
+        report.invalid("spec.canary.port", "port is missing. A host needs one: add it to canary.");
+    }
+    if raw.host.is_none() && (raw.scheme.is_some() || raw.preserve_host.is_some()) {
+        report.invalid("spec.canary", "scheme and preserveHost are for host. Remove them, or give host.");
+    }
+    if let Some(selector) = &raw.pod_selector {
+        self::selector(selector, report);
+    }
+    let path = raw.path.as_ref().and_then(|path| rewrite(path, report));
+    for (given, field) in [(raw.pod_selector.is_some(), "spec.canary.podSelector"), (raw.host.is_some(), "spec.canary.host")] {
+        if given && report.is_clean(field) {
+            report.not_implemented(field);
+        }
+    }
+    let when_unavailable = match raw.when_unavailable {
+        Some(spec::WhenUnavailable::Fail) => WhenUnavailable::Fail,
+        Some(spec::WhenUnavailable::Stable) | None => WhenUnavailable::Stable,
+    };
+    (before == report.0.len()).then(|| Canary { service: raw.service, port: raw.port.and_then(port), path, when_unavailable })
+}
+
+/// A canary that is the scope's own Service would split nothing.
+pub(super) fn is_another_backend(scope: &Scope, canary: &Canary, report: &mut Report) {
+    if let (Some(stable), Some(service)) = (&scope.service, &canary.service)
+        && stable == service
+        && canary.port.is_none()
+        && canary.path.is_none()
+    {
+        let message = format!("Service {service} is the stable side already. Name another Service, or give port or path.");
+        report.say(reason::SAME_BACKEND, "spec.canary.service", message);
+    }
+}
+
+fn port(raw: PortRef) -> Option<Port> {
+    match raw.0 {
+        IntOrString::Int(number) => u16::try_from(number).ok().map(Port::Number),
+        IntOrString::String(name) => Some(Port::Name(name)),
+    }
+}
+
+fn rewrite(raw: &PathSpec, report: &mut Report) -> Option<PathRewrite> {
+    let (wanted, name, other) = match raw.type_ {
+        PathType::ReplacePrefixMatch => (&raw.replace_prefix_match, "replacePrefixMatch", &raw.replace_full_path),
+        PathType::ReplaceFullPath => (&raw.replace_full_path, "replaceFullPath", &raw.replace_prefix_match),
+    };
+    let Some(text) = wanted.as_ref().filter(|_| other.is_none()) else {
+        report.invalid("spec.canary.path", format!("With this type path needs {name}, and no other replacement."));
+        return None;
+    };
+    Some(match raw.type_ {
+        PathType::ReplacePrefixMatch => PathRewrite::Prefix(text.clone()),
+        PathType::ReplaceFullPath => PathRewrite::Full(text.clone()),
+    })
+}
+
+fn selector(raw: &LabelSelector, report: &mut Report) {
+    if raw.match_labels.is_none() && raw.match_expressions.is_none() {
+        report.invalid("spec.canary.podSelector", "podSelector selects nothing in particular. Give matchLabels, matchExpressions or both.");
+    }
+    for (index, requirement) in raw.match_expressions.iter().flatten().enumerate() {
+        let takes_values = matches!(requirement.operator, Relation::In | Relation::NotIn);
+        if requirement.values.is_some() != takes_values {
+            let cure = if takes_values { "are required with this operator. Add them." } else { "are for In and NotIn. Remove them." };
+            report.invalid(&format!("spec.canary.podSelector.matchExpressions[{index}].values"), format!("values {cure}"));
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `spec.scope`.
+
+use super::report::Report;
+use crate::release::{RouteScope, Scope};
+use crate::spec::{RouteKind, RouteRef, ScopeSpec};
+
+/// The scope, if it is valid and served.
+pub(super) fn parse(raw: &ScopeSpec, report: &mut Report) -> Option<Scope> {
+    let all = raw.all == Some(true);
+    let people = raw.consumer.is_some() || raw.consumer_group.is_some();
+    let before = report.0.len();
+    if raw.service.is_none() && raw.route.is_none() && !people && !all {
+        report.invalid("spec.scope", "scope names no request. Give at least one of service, route, consumer, consumerGroup and all: true.");
+    }
+    if all && (raw.service.is_some() || raw.route.is_some() || people) {
+        report.invalid("spec.scope.all", "all stands alone. Remove it, or remove service, route, consumer and consumerGroup.");
+    }
+    if raw.consumer.is_some() && raw.consumer_group.is_some() {
+        report.invalid("spec.scope.consumerGroup", "consumer and consumerGroup exclude each other. Keep one.");
+    }
+    if raw.all_namespaces == Some(true) && !people && !all {
+        report.invalid("spec.scope.allNamespaces", "allNamespaces needs all, consumer or consumerGroup. Add one, or remove it.");
+    }
+    let route = raw.route.as_ref().and_then(|route| self::route(route, report));
+    for (given, field) in [
+        (raw.consumer.is_some(), "spec.scope.consumer"),
+        (raw.consumer_group.is_some(), "spec.scope.consumerGroup"),
+        (raw.all_namespaces == Some(true), "spec.scope.allNamespaces"),
+    ] {
+        if given && report.is_clean(field) {
+            report.not_implemented(field);
+        }
+    }
+    (before == report.0.len()).then(|| Scope { service: raw.service.clone(), route, all })
+}
+
+fn route(raw: &RouteRef, report: &mut Report) -> Option<RouteScope> {
+    let ingress = raw.kind == RouteKind::Ingress;
+    if ingress && raw.rule.is_some() {
+        report.invalid("spec.scope.route", "rule is for HTTPRoute and GRPCRoute. Use host and path for an Ingress.");
+    }
+    if !ingress && (raw.host.is_some() || raw.path.is_some()) {
+        report.invalid("spec.scope.route", "host and path are for kind Ingress. Use rule for an HTTPRoute or GRPCRoute.");
+    }
+    if !ingress && report.is_clean("spec.scope.route") {
+        let kind = if raw.kind == RouteKind::HttpRoute { "HTTPRoute" } else { "GRPCRoute" };
+        let message = format!("This version of serin does not serve a {kind} yet. Name an Ingress, or use a version that does.");
+        report.say(crate::reason::NOT_IMPLEMENTED, "spec.scope.route.kind", message);
+    }
+    Some(RouteScope { name: raw.name.clone(), host: raw.host.clone(), path: raw.path.clone() })
+}

@@ -1,0 +1,114 @@
+//! The parser says of every object of `cases.yaml` what is written there.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use serin_api::{CanaryRelease, parse, parse_value, reason};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    base: Value,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    says: String,
+    patch: Map<String, Value>,
+    #[serde(default)]
+    without: Vec<String>,
+    verdict: Verdict,
+    by: Option<By>,
+    #[serde(default)]
+    strict: bool,
+    field: Option<String>,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize, PartialEq, Debug)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Accepted,
+    Refused,
+}
+
+#[derive(Deserialize, PartialEq, Debug, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum By {
+    Schema,
+    Cel,
+    Parser,
+}
+
+impl Case {
+    fn object(&self, base: &Value) -> Value {
+        let mut object = base.clone();
+        let spec = object["spec"].as_object_mut().expect("the base has a spec");
+        spec.extend(self.patch.clone());
+        for name in &self.without {
+            spec.remove(name);
+        }
+        object
+    }
+}
+
+fn cases() -> Cases {
+    serde_saphyr::from_str(serin_api::CASES).expect("cases.yaml is a list of cases")
+}
+
+#[test]
+fn every_case_gets_its_verdict() {
+    let Cases { base, cases } = cases();
+    assert!(cases.len() >= 150);
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let parsed = parse_value(&case.object(&base));
+        let said: Vec<_> = parsed.findings.iter().map(|finding| (finding.field.as_str(), finding.reason)).collect();
+        let right = match (&case.verdict, &case.field, &case.reason) {
+            (Verdict::Accepted, None, None) => parsed.release.is_some() && said.is_empty(),
+            (Verdict::Refused, Some(field), Some(reason)) => parsed.release.is_none() && said.contains(&(field.as_str(), reason.as_str())),
+            _ => false,
+        };
+        if !right {
+            wrong.push(format!("{}: {:?} by {:?}, but the parser says {:#?}", case.says, case.verdict, case.by, parsed.findings));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_the_schema_accepts_the_types_take_and_read_alike() {
+    let Cases { base, cases } = cases();
+    // The API server stores 10.0 as 10.
+    let stored = |case: &&Case| case.by != Some(By::Schema) && !case.says.ends_with("10.0");
+    for case in cases.iter().filter(stored) {
+        let mut object = case.object(&base);
+        object["spec"].as_object_mut().expect("the base has a spec").retain(|_, member| !member.is_null());
+        let typed: CanaryRelease = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{}: {error}", case.says));
+        let (one, other) = (parse(&typed), parse_value(&object));
+        assert_eq!((one.release, one.findings), (other.release, other.findings), "{}", case.says);
+    }
+}
+
+#[test]
+fn every_message_is_a_sentence_and_every_reason_a_known_one() {
+    let Cases { base, cases } = cases();
+    for case in cases {
+        for finding in parse_value(&case.object(&base)).findings {
+            assert!(finding.message.ends_with(['.', '?']), "{finding}");
+            assert!(reason::ALL.contains(&finding.reason), "{finding:?}");
+            assert!(finding.field.starts_with("spec"), "{finding:?}");
+        }
+    }
+}
+
+#[test]
+fn refusing_cases_say_who_refuses() {
+    for case in cases().cases {
+        assert_eq!(case.by.is_some(), case.verdict == Verdict::Refused, "{}", case.says);
+        let beyond = case.reason.as_deref().is_some_and(|reason| reason != reason::INVALID_SPEC);
+        assert!(!case.strict || case.by == Some(By::Schema), "{}: only the schema knows strict", case.says);
+        assert!(!beyond || case.by == Some(By::Parser), "{}: a reason of its own is the parser's", case.says);
+    }
+}
