@@ -49,6 +49,7 @@ pub fn missing() -> Option<String> {
 
 /// A running control plane without controllers.
 pub struct Cluster {
+    emulated: Option<String>,
     api_server: Mutex<Option<Process>>,
     _etcd: Process,
     binaries: PathBuf,
@@ -83,6 +84,18 @@ impl Cluster {
     /// # Errors
     /// With the reason of [`missing`], or with the last lines of what did not start. Nothing is left behind.
     pub fn start() -> Result<Self> {
+        Self::launch(None)
+    }
+
+    /// [`Cluster::start`] with the API of an older version, such as `1.31`: its fields, its defaults and its feature gates.
+    ///
+    /// # Errors
+    /// Those of [`Cluster::start`]; the API server emulates no more than the last few versions.
+    pub fn emulating(version: &str) -> Result<Self> {
+        Self::launch(Some(version.to_owned()))
+    }
+
+    fn launch(emulated: Option<String>) -> Result<Self> {
         if let Some(reason) = missing() {
             bail!("no cluster can run here: {reason}");
         }
@@ -92,7 +105,7 @@ impl Cluster {
         certificates::write(&site.folder, server)?;
         write_kubeconfig(&site.folder, server)?;
         let etcd = Process::start("etcd", etcd_command(&binaries, &site), &site.folder.join("etcd.log"))?;
-        let cluster = Self { api_server: Mutex::new(None), _etcd: etcd, binaries, site };
+        let cluster = Self { emulated, api_server: Mutex::new(None), _etcd: etcd, binaries, site };
         cluster.start_api_server()?;
         Ok(cluster)
     }
@@ -202,7 +215,9 @@ impl Cluster {
     /// With its last lines when it ends or is not ready in time.
     pub fn start_api_server(&self) -> Result<()> {
         let mut running = self.api_server.lock().unwrap_or_else(PoisonError::into_inner);
-        let process = running.insert(self.spawn("kube-apiserver", api_server_command(&self.binaries, &self.site))?);
+        let mut command = api_server_command(&self.binaries, &self.site);
+        command.args(self.emulated.iter().map(|version| format!("--emulated-version={version}")));
+        let process = running.insert(self.spawn("kube-apiserver", command)?);
         let answers = eventually("the API server is ready", READY_WITHIN, || {
             if let Some(status) = process.ended()? {
                 // Not an error of the condition: it would be asked again until the deadline.

@@ -1,6 +1,7 @@
 //! `testkit`: what tests run as a process, beside or inside a namespace.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use serin_testkit::origin::{Behaviour, Origin, Share};
 enum Arguments {
     Origin(OriginArguments),
     Load(LoadArguments),
+    Cluster(ClusterArguments),
     /// Builds etcd, kube-apiserver and kubectl if need be and prints their folder; ends with 69 and prints what is missing when tests
     /// with them cannot run here
     Kubernetes,
@@ -77,6 +79,17 @@ struct LoadArguments {
     limit: Duration,
 }
 
+/// Runs a fresh etcd and kube-apiserver until it is ended, for trying things by hand
+#[derive(Args)]
+struct ClusterArguments {
+    /// Applied once the API server is ready; the CRDs of crds/, for example
+    #[arg(long)]
+    crds: Option<PathBuf>,
+    /// An older Kubernetes whose API is served, such as 1.31
+    #[arg(long)]
+    emulate: Option<String>,
+}
+
 /// `EX_UNAVAILABLE`: something that the machine lacks.
 const UNAVAILABLE: u8 = 69;
 
@@ -84,6 +97,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse() {
         Arguments::Origin(arguments) => origin(&arguments),
         Arguments::Load(arguments) => load(arguments),
+        Arguments::Cluster(arguments) => cluster(&arguments),
         Arguments::Kubernetes => kubernetes(),
     };
     outcome.unwrap_or_else(|error| {
@@ -107,6 +121,26 @@ fn load(arguments: LoadArguments) -> Result<ExitCode> {
     let report = load::run(&Plan { target, host, path, rate, duration, users, user_header, connections, limit })?;
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(target_os = "linux")]
+fn cluster(arguments: &ClusterArguments) -> Result<ExitCode> {
+    use serin_testkit::cluster::Cluster;
+
+    let cluster = arguments.emulate.as_deref().map_or_else(Cluster::start, Cluster::emulating)?;
+    if let Some(path) = &arguments.crds {
+        cluster.apply_crds(&std::fs::read_to_string(path).with_context(|| path.display().to_string())?)?;
+    }
+    println!("KUBECONFIG={}", cluster.kubeconfig().display());
+    // The cluster ends with this process, whatever ends that.
+    loop {
+        std::thread::park();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cluster(_: &ClusterArguments) -> Result<ExitCode> {
+    anyhow::bail!("network namespaces need Linux")
 }
 
 fn kubernetes() -> Result<ExitCode> {

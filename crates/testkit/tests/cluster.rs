@@ -2,7 +2,8 @@
 #![cfg(target_os = "linux")]
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -90,6 +91,28 @@ fn a_dropped_cluster_leaves_no_namespace_no_process_and_no_folder() -> Result<()
     assert!(!folder.exists() && !namespace.exists());
     assert!(sleeper.ended()?.is_some());
     Ok(())
+}
+
+#[test]
+fn a_killed_owner_leaves_nothing_either() -> Result<()> {
+    let beside = Cluster::shared()?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_testkit"));
+    command.arg("cluster");
+    let mut owner = beside.spawn("owner", command)?;
+    let kubeconfig = eventually("it is up", Duration::from_secs(120), || {
+        let log = owner.log();
+        ensure!(owner.ended()?.is_none(), "it ended: {log}");
+        Ok(PathBuf::from(log.trim_end().strip_prefix("KUBECONFIG=").with_context(|| log.clone())?))
+    })?;
+    assert!(kubeconfig.is_file());
+    let folder = kubeconfig.parent().context("it is in a folder")?;
+    let namespace = Path::new("/run/netns").join(folder.file_name().context("a folder has a name")?);
+    assert!(namespace.exists());
+    owner.sigkill()?;
+    eventually("folder and namespace are gone", Duration::from_secs(20), || {
+        ensure!(!folder.exists() && !namespace.exists(), "folder: {}, namespace: {}", folder.exists(), namespace.exists());
+        Ok(())
+    })
 }
 
 #[test]

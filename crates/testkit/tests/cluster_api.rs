@@ -108,7 +108,17 @@ fn names(status: &Status, field: &str) -> bool {
 
 #[tokio::test]
 async fn the_api_server_gives_each_case_its_verdict_and_names_the_field() -> Result<()> {
-    let cluster = cluster()?;
+    verdicts(cluster()?).await
+}
+
+#[tokio::test]
+async fn the_oldest_kubernetes_that_is_served_gives_the_same_verdicts() -> Result<()> {
+    let cluster = Cluster::emulating("1.31")?;
+    cluster.apply_crds(&crds()?)?;
+    verdicts(&cluster).await
+}
+
+async fn verdicts(cluster: &Cluster) -> Result<()> {
     cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}")?;
     let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
     let client = kube::Client::try_from(kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)?;

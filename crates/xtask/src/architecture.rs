@@ -2,6 +2,7 @@
 //!
 //! Each rule gives findings; a finding names the file or crate and the fix. All are printed, not the first alone.
 
+mod clusters;
 mod dependencies;
 mod lines;
 mod rooms;
@@ -25,6 +26,7 @@ pub(crate) fn check() -> Result<()> {
     findings.extend(dependencies::duplicates(&everything));
     findings.extend(lines::too_long(&root)?);
     findings.extend(rooms::unlisted(&root)?);
+    findings.extend(clusters::in_the_open(&root)?);
     if !findings.is_empty() {
         bail!("{}", findings.join("\n"));
     }
