@@ -107,10 +107,12 @@ impl Turn<'_> {
     /// The clock runs: ends the step when its time and its verdict say so, else moves the line on.
     fn go_on(&mut self, step: &Step, index: usize) {
         if !self.may_rise() {
-            return self.state.freeze(self.now);
-        }
-        let end = later(self.state.segment.ends_at, self.plan.hold_of(step));
-        if self.now.min(self.state.segment.until) < end {
+            self.state.freeze(self.now);
+            // Its time may be over though its rise is not.
+            if self.state.running.as_ref().is_none_or(|r| self.now < r.planned_end) {
+                return;
+            }
+        } else if self.now.min(self.state.segment.until) < later(self.state.segment.ends_at, self.plan.hold_of(step)) {
             return self.renew();
         }
         let next = index.saturating_add(1);

@@ -157,10 +157,9 @@ impl Turn<'_> {
         }
         s.floor = s.k(now);
         s.shift(waited);
-        running.planned_end = match self.plan.stage(running.index) {
-            Some(step) => later(s.ends_at, self.plan.hold_of(&step)),
-            None => s.ends_at,
-        };
+        let hold = self.plan.stage(running.index).map_or(SignedDuration::ZERO, |step| self.plan.hold_of(&step));
+        // A line may have been over before the release began; its deadline still runs from now.
+        running.planned_end = later(s.ends_at, hold).max(now);
         s.until = s.until.max(now);
         s.epoch = s.epoch.saturating_add(1);
         self.renew();
@@ -170,7 +169,8 @@ impl Turn<'_> {
     pub(crate) fn renew(&mut self) {
         self.state.shift_by_held(self.now);
         let (now, due) = (self.now, self.state.running.as_ref().and_then(|r| r.due));
-        let due = due.filter(|_| self.analysis().is_some());
+        // Where nothing rises, no judgement is waited for: a late one would only prolong the step.
+        let due = due.filter(|_| self.analysis().is_some() && self.state.segment.rises_after(now));
         let lease = due.map_or(later(now, LEASE), |due| later(now, LEASE).min(due.max(now)));
         let s = &mut self.state.segment;
         if later(now, RENEW) > s.until && lease > s.until {

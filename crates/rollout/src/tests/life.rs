@@ -106,6 +106,47 @@ fn no_data_never_moves_a_ramp() {
 }
 
 #[test]
+fn a_ramp_without_data_does_what_no_traffic_says_when_its_time_is_over() {
+    for (no_traffic, phase, rises) in [
+        (NoTraffic::Hold, Phase::Progressing, false),
+        (NoTraffic::Abort, Phase::Aborted, false),
+        (NoTraffic::Continue, Phase::Progressing, true),
+    ] {
+        let ramp = Strategy::Steps(vec![weight(50, 20 * MIN, 0), weight(60, 0, 60 * MIN)]);
+        let mut w = World::new(Plan { analysis: Some(Analysis { no_traffic, ..analysis() }), ..plan(ramp) });
+        w.verdict = Some(Verdict::NoData);
+        w.run(10 * MIN);
+        assert_eq!(w.state.phase, Phase::Progressing, "{no_traffic:?}");
+        w.run(15 * MIN);
+        assert_eq!((w.state.phase, w.k() > 100), (phase, rises), "{no_traffic:?}");
+    }
+}
+
+#[test]
+fn a_line_that_was_over_before_the_release_began_is_judged_not_aborted() {
+    let long_ago = Strategy::Linear { start: Some(at(-20 * 3600)), duration: secs(3600) };
+    let mut w = World::new(Plan { analysis: Some(analysis()), ..plan(long_ago) });
+    w.run(MIN);
+    assert_eq!((w.state.phase, w.k()), (Phase::Progressing, 1000));
+    w.verdict = Some(Verdict::Pass);
+    w.run(20);
+    assert_eq!(w.state.phase, Phase::Promoted);
+}
+
+#[test]
+fn a_judged_hold_takes_its_time_and_no_more() {
+    let mut w = World::new(Plan { analysis: Some(analysis()), ..plan(Strategy::Steps(vec![weight(10, 0, 600 * MIN)])) });
+    w.verdict = Some(Verdict::Pass);
+    w.run(MIN);
+    let end = w.state.segment.ends_at;
+    for _ in 0..100 {
+        w.now += 37;
+        w.decide();
+    }
+    assert_eq!(w.state.segment.ends_at, end);
+}
+
+#[test]
 fn a_step_past_its_progress_deadline_is_aborted() {
     let mut w = World::new(Plan { analysis: Some(analysis()), ..plan(Strategy::Linear { start: None, duration: secs(3600) }) });
     w.verdict = Some(Verdict::NoData);
@@ -301,18 +342,23 @@ fn an_edit_of_weights_that_changes_the_buckets_is_served_by_share() {
     assert_eq!((w.k(), w.state.segment.buckets), (1, 1000), "a rise waits for replicas");
     w.run(10);
     assert_eq!((w.k(), w.state.segment.buckets), (1, 4));
+    (w.plan.buckets, w.plan.strategy) = (101, Strategy::Weights { stable: 100, canary: 1 });
+    w.run(10);
+    (w.plan.buckets, w.plan.strategy) = (1000, Strategy::Steps(vec![weight(0, 0, 60 * MIN)]));
+    w.run(20);
+    assert_eq!((w.k(), w.state.segment.buckets), (10, 1000), "1/101 is more than 9/1000, and nobody is moved back");
 }
 
 #[test]
 fn a_step_rises_for_a_replica_whose_clock_is_behind_without_a_way_back() {
     let mut w = World::new(plan(Strategy::Steps(vec![weight(25, 0, MIN), weight(50, 0, MIN)])));
-    let mut behind = 0;
     w.evidence.programmed = Some(0);
     for _ in 0..30 {
+        let behind = at(w.now - 4);
+        let served = w.state.segment.k(behind);
         w.decide();
-        let k = w.state.segment.k(at(w.now - 4));
-        assert!(k >= behind, "{k} after {behind}");
-        behind = k;
+        let k = w.state.segment.k(behind);
+        assert!(k >= served, "{k} after {served}");
         w.now += 10;
     }
     assert_eq!(w.state.phase, Phase::Promoted);

@@ -103,6 +103,8 @@ fn check(w: &World, before: &State, decision: &Decision, happening: &Happening) 
         || before.attempt != after.attempt
         || matches!(w.plan.strategy, Strategy::Percentage(_) | Strategy::Weights { .. });
     prop_assert!(lowers || share_of(after, now) >= served, "moved someone back, after {:?}", happening);
+    let behind = at(w.now - 4);
+    prop_assert!(lowers || share_of(after, behind) >= share_of(before, behind), "moved someone back where a clock is behind");
 
     let abort = Evidence { abort: Some("stop".into()), ..w.evidence.clone() };
     let aborted = step(&w.plan, after, &abort, now).state;
