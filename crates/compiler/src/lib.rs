@@ -1,1 +1,26 @@
-//! Cluster objects in, table and findings out.
+//! Cluster objects to the table's config, and what is to be said to the author of each object.
+//!
+//! [`Objects`] is the cache, [`compile`] a pure function of it: equal objects give an equal result, whatever the order in which they
+//! came. One bad object harms only itself: it becomes a [`serin_api::Finding`], and every other route goes on. Not here: a watch, a
+//! clock, a write.
+
+mod backends;
+mod canary;
+mod class;
+mod compile;
+mod declared;
+mod edit;
+mod hints;
+mod ingress;
+mod judge;
+mod key;
+mod objects;
+mod outcome;
+mod scope;
+mod standing;
+
+pub use class::CONTROLLER;
+pub use compile::compile;
+pub use key::Key;
+pub use objects::{AnyRelease, Cached, Objects};
+pub use outcome::{Compiled, Options, ReleaseOutcome, RouteUse};

@@ -1,0 +1,107 @@
+//! Side B on a route, and as the proxy serves it.
+
+use crate::Key;
+use crate::backends::{Backends, Target, Unresolved, Wanted};
+use crate::declared::{Declared, Sides};
+use crate::ingress::Place;
+use serin_api::release::{self, Canary, Override};
+use serin_routing::config::{self, Match, PathRewrite, Traffic};
+use serin_routing::path::{PathFault, canonical};
+
+/// What the canary is on this route: its own Service or the route's, on its own port, else on the route's, else on its only one.
+/// `None` when it cannot be read, or is the route's own backend and that is none.
+pub(crate) fn on(place: &Place, sides: Sides<'_>, backends: &Backends<'_>) -> Result<Option<Target>, Unresolved> {
+    let Some(canary) = sides.canary else { return Ok(None) };
+    if canary.service.is_none() && canary.port.is_none() {
+        return Ok(place.target.clone());
+    }
+    let Some(service) = canary.service.as_ref().or(place.service.as_ref()) else { return Ok(None) };
+    let wanted = match (&canary.port, &place.port) {
+        (Some(port), _) => Wanted::Port(port),
+        (None, Some(port)) => Wanted::PortOrOnly(port),
+        (None, None) => Wanted::Only,
+    };
+    backends.resolve(&Key::new(sides.namespace, service), wanted, sides.scope.service.as_deref()).map(Some)
+}
+
+/// What the canary is without any route, as far as the spec alone says it.
+pub(crate) fn alone(sides: Sides<'_>, backends: &Backends<'_>) -> Result<Option<Target>, Unresolved> {
+    let Some(Canary { service, port, .. }) = sides.canary else { return Ok(None) };
+    let Some(service) = service.as_ref().or(sides.scope.service.as_ref()) else { return Ok(None) };
+    let wanted = port.as_ref().map_or(Wanted::Only, Wanted::Port);
+    match backends.resolve(&Key::new(sides.namespace, service), wanted, sides.scope.service.as_deref()) {
+        // Which of its ports it is, a route will say.
+        Err(Unresolved::NoPort { wanted: None, .. }) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// The canary's path in the spelling that the proxy sends. An empty replacement of a prefix stays empty.
+pub(crate) fn path(canary: &Canary) -> Result<Option<PathRewrite>, PathFault> {
+    let spelled = |text: &str| canonical(text.as_bytes()).map(|path| path.into_owned());
+    Ok(match &canary.path {
+        None => None,
+        Some(release::PathRewrite::Prefix(text)) if text.is_empty() => Some(PathRewrite::Prefix(String::new())),
+        Some(release::PathRewrite::Prefix(text)) => Some(PathRewrite::Prefix(spelled(text)?)),
+        Some(release::PathRewrite::Full(text)) => Some(PathRewrite::Full(spelled(text)?)),
+    })
+}
+
+/// A release as the proxy serves it.
+///
+/// While a segment is served its number of buckets counts: with `weights` an edit gives another sum, and until the leader has written
+/// the new line, the old one and its buckets belong together.
+pub(crate) fn served(declared: &Declared, path: Option<PathRewrite>, traffic: Traffic) -> config::Release {
+    let Declared { key, id, parsed, .. } = declared;
+    let split = parsed.split.as_ref();
+    let buckets = match &traffic {
+        Traffic::Segment { segment, .. } => segment.buckets,
+        Traffic::RolledBack { .. } => split.map_or(1, |split| split.buckets),
+    };
+    config::Release {
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        id: id.clone(),
+        uid: parsed.metadata.uid.clone(),
+        // A split that cannot be read gives no id, so the release is rolled back and nobody asks.
+        by: split.map_or(config::By::Request, |split| by(&split.by)),
+        buckets,
+        salt: split.map(|split| split.salt.clone()).unwrap_or_default(),
+        overrides: parsed.overrides.iter().map(entry).collect(),
+        path,
+        fail_when_unavailable: parsed.canary.as_ref().is_some_and(|c| c.when_unavailable == release::WhenUnavailable::Fail),
+        traffic,
+    }
+}
+
+fn by(by: &release::SplitBy) -> config::By {
+    match by {
+        release::SplitBy::Consumer => config::By::Consumer,
+        release::SplitBy::ClientIp => config::By::ClientIp,
+        release::SplitBy::Header(name) => config::By::Header(name.clone()),
+        release::SplitBy::Cookie(name) => config::By::Cookie(name.clone()),
+        release::SplitBy::QueryParam(name) => config::By::QueryParam(name.clone()),
+        release::SplitBy::Claim(name) => config::By::Claim(name.clone()),
+        release::SplitBy::Request => config::By::Request,
+    }
+}
+
+fn entry(entry: &Override) -> config::Override {
+    let (source, matches) = match entry {
+        Override::AlwaysNever(source) => (source, Match::AlwaysNever),
+        Override::Exact(source, text, to) => (source, Match::Exact(text.clone(), side(*to))),
+        Override::Regex(source, text, to) => (source, Match::Regex(text.clone(), side(*to))),
+    };
+    let source = match source {
+        release::Source::Header(name) => config::Source::Header(name.clone()),
+        release::Source::Cookie(name) => config::Source::Cookie(name.clone()),
+    };
+    config::Override { source, matches }
+}
+
+fn side(side: release::Side) -> config::Side {
+    match side {
+        release::Side::Stable => config::Side::Stable,
+        release::Side::Canary => config::Side::Canary,
+    }
+}

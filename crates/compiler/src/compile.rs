@@ -1,0 +1,63 @@
+//! The whole: objects to config, and an outcome for each object.
+
+use crate::backends::{Backends, Target};
+use crate::ingress::{self, Lowered};
+use crate::judge::{Judge, Judged};
+use crate::scope::Precedence;
+use crate::{Compiled, Objects, Options};
+use serin_routing::Config;
+use serin_routing::config::{Route, RouteRelease};
+use std::collections::BTreeMap;
+
+/// What is served of these objects, and what their authors are told. Equal objects give an equal result.
+pub fn compile(objects: &Objects, options: &Options) -> Compiled {
+    let backends = Backends::new(objects, options);
+    let lowered = ingress::lower(objects, options, &backends);
+    let judge = Judge::new(objects, &lowered, &backends);
+    let judged: Vec<_> = objects.releases.values().map(|declared| judge.judge(declared)).collect();
+    let config = config(objects, &lowered, &backends, &judged);
+    let releases = objects.releases.keys().cloned().zip(judged.into_iter().map(|judged| judged.outcome)).collect();
+    Compiled { config, releases, ingresses: lowered.findings }
+}
+
+/// A release on one route.
+struct Applied<'j> {
+    precedence: Precedence,
+    release: usize,
+    canary: Option<&'j Target>,
+}
+
+/// Routes in the order of precedence, backends and releases in that of their names; only what is used.
+fn config(objects: &Objects, lowered: &Lowered, backends: &Backends<'_>, judged: &[Judged]) -> Config {
+    let mut releases = Vec::new();
+    let mut applied: BTreeMap<usize, Vec<Applied<'_>>> = BTreeMap::new();
+    for (declared, judged) in objects.releases.values().zip(judged) {
+        let (Some(served), Some(scope)) = (&judged.served, &declared.parsed.scope) else { continue };
+        for (place, canary) in &judged.canaries {
+            let precedence = Precedence::of(declared, scope);
+            applied.entry(*place).or_default().push(Applied { precedence, release: releases.len(), canary: canary.as_ref() });
+        }
+        releases.push(served.clone());
+    }
+    for on_route in applied.values_mut() {
+        on_route.sort_by(|a, b| a.precedence.cmp(&b.precedence));
+    }
+
+    let canaries = applied.values().flatten().filter_map(|applied| applied.canary);
+    let mut indexes: BTreeMap<&Target, usize> =
+        lowered.places.iter().filter_map(|place| place.target.as_ref()).chain(canaries).map(|target| (target, 0)).collect();
+    indexes.values_mut().enumerate().for_each(|(position, index)| *index = position);
+    let index = |target: Option<&Target>| target.and_then(|target| indexes.get(target).copied());
+
+    let routes = lowered.places.iter().enumerate().map(|(place_index, place)| {
+        let on_route = applied.get(&place_index).into_iter().flatten();
+        Route {
+            object: place.object(),
+            host: place.takes.0.clone(),
+            path: place.takes.1.clone(),
+            backend: index(place.target.as_ref()),
+            releases: on_route.map(|applied| RouteRelease { release: applied.release, canary: index(applied.canary) }).collect(),
+        }
+    });
+    Config { routes: routes.collect(), backends: indexes.keys().map(|target| backends.backend(target)).collect(), releases }
+}

@@ -1,0 +1,111 @@
+//! A CanaryRelease as the cache holds it: its spec parsed, and of metadata and status what decides what is served.
+
+use crate::Key;
+use crate::key::Age;
+use k8s_openapi::jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use serin_api::release::{Canary, Scope};
+use serin_api::status::TrafficStatus;
+use serin_api::{Parsed, parse_value};
+use serin_split::Segment;
+
+/// The annotation that sends all to stable while its value is not `status.lastAbort.token`.
+const ABORT: &str = "serin.dev/abort";
+
+/// What of a CanaryRelease decides what is served and what its author is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declared {
+    pub(crate) key: Key,
+    pub(crate) age: Age,
+    pub(crate) parsed: Parsed,
+    /// The id that the spec gives; empty when that cannot be told, and no traffic is of an empty one.
+    pub(crate) id: String,
+    /// The value of the abort annotation.
+    pub(crate) abort: Option<String>,
+    pub(crate) status: Status,
+}
+
+/// What is read of `.status`, which only the leader writes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Status {
+    /// `phase`; empty before the first write.
+    pub(crate) phase: String,
+    /// `lastAbort.token`.
+    pub(crate) last_abort: Option<String>,
+    /// `traffic`; `None` when it is absent or says nothing that can be served.
+    pub(crate) traffic: Option<Segment>,
+}
+
+/// The two sides of a release, as far as its spec can be read: a bad edit elsewhere leaves them as they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sides<'d> {
+    pub(crate) namespace: &'d str,
+    pub(crate) scope: &'d Scope,
+    /// `None`: it cannot be read, so nothing may be sent to it.
+    pub(crate) canary: Option<&'d Canary>,
+}
+
+impl Declared {
+    /// Parses a release: once, when it comes, not with each table.
+    pub(crate) fn new(key: Key, mut object: Value) -> Self {
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.insert("namespace".into(), key.namespace.as_str().into());
+        }
+        let parsed = parse_value(&object);
+        Self {
+            age: Age::new(parsed.metadata.created, &key),
+            id: parsed.id(None).unwrap_or_default(),
+            parsed,
+            abort: text(&object["metadata"]["annotations"][ABORT]),
+            status: Status::of(&object["status"]),
+            key,
+        }
+    }
+
+    /// `None`: the scope cannot be read, so the release takes part in nothing.
+    pub(crate) fn sides(&self) -> Option<Sides<'_>> {
+        let scope = self.parsed.scope.as_ref()?;
+        Some(Sides { namespace: &self.key.namespace, scope, canary: self.parsed.canary.as_ref() })
+    }
+}
+
+impl Sides<'_> {
+    /// Whether the canary rewrites the path.
+    pub(crate) fn rewrites(&self) -> bool {
+        self.canary.is_some_and(|canary| canary.path.is_some())
+    }
+}
+
+impl Status {
+    fn of(status: &Value) -> Self {
+        Self {
+            phase: text(&status["phase"]).unwrap_or_default(),
+            last_abort: text(&status["lastAbort"]["token"]),
+            traffic: TrafficStatus::deserialize(&status["traffic"]).ok().as_ref().and_then(segment),
+        }
+    }
+}
+
+/// The line that status asks replicas to serve. What is out of range is no line: stable serves.
+fn segment(traffic: &TrafficStatus) -> Option<Segment> {
+    let buckets = u32::try_from(traffic.buckets).ok()?;
+    let within = |k: i32| u32::try_from(k).ok().filter(|k| *k <= buckets);
+    let time = |text: &str| text.parse::<Timestamp>().ok();
+    let release = Some(&traffic.release).filter(|release| !release.is_empty())?;
+    Some(Segment {
+        buckets,
+        from: within(traffic.from)?,
+        to: within(traffic.to)?,
+        starts_at: time(&traffic.starts_at)?,
+        ends_at: time(&traffic.ends_at)?,
+        until: time(&traffic.until)?,
+        floor: within(traffic.floor)?,
+        epoch: u64::try_from(traffic.epoch).ok()?,
+        release: release.clone(),
+    })
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}

@@ -1,0 +1,227 @@
+//! Ingresses to routes: one a path, and the default backend.
+
+use crate::backends::{Backends, Target, Unresolved, Wanted, number};
+use crate::class::{self, Class};
+use crate::key::Age;
+use crate::{Key, Objects, Options};
+use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend};
+use serin_api::release::Port;
+use serin_api::{Condition, Finding, reason};
+use serin_routing::config::{HostMatch, PathMatch};
+use serin_routing::path::canonical;
+use std::collections::BTreeMap;
+
+// Reasons that only Ingresses have; no condition of serin's kinds shows them.
+const UNSUPPORTED_BACKEND: &str = "UnsupportedBackend";
+const TAKEN_AS_PREFIX: &str = "TakenAsPrefix";
+
+/// One path of an Ingress, as it stands without any release.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) ingress: Key,
+    age: Age,
+    /// The rule's own text, byte for byte; empty without a host, and of the default backend.
+    pub(crate) host: String,
+    /// The path's own text, byte for byte; empty without one, and of the default backend.
+    pub(crate) path: String,
+    pub(crate) takes: (HostMatch, PathMatch),
+    /// Where its backend is in the Ingress, such as `spec.rules[0].http.paths[1].backend`.
+    pub(crate) field: String,
+    /// `None`: a resource, not a Service.
+    pub(crate) service: Option<String>,
+    pub(crate) port: Option<Port>,
+    /// What it does without a release; `None`: 503.
+    pub(crate) target: Option<Target>,
+}
+
+impl Place {
+    /// The object it comes from.
+    pub(crate) fn object(&self) -> String {
+        format!("Ingress/{}", self.ingress)
+    }
+}
+
+/// What the Ingresses come to.
+#[derive(Debug, Default)]
+pub(crate) struct Lowered {
+    /// Each host and path once, in the order of precedence.
+    pub(crate) places: Vec<Place>,
+    /// Each Ingress of ours.
+    pub(crate) findings: BTreeMap<Key, Vec<Finding>>,
+    /// The others, and whose they are.
+    pub(crate) not_ours: BTreeMap<Key, Class>,
+}
+
+/// The routes of all Ingresses of ours. Of several for one host and path the oldest holds, within one Ingress the first.
+pub(crate) fn lower(objects: &Objects, options: &Options, backends: &Backends<'_>) -> Lowered {
+    let mut lowered = Lowered::default();
+    let mut places = Vec::new();
+    for (key, ingress) in &objects.ingresses {
+        match class::class(objects, options, ingress) {
+            Class::Ours => {
+                let mut reader = Reader { key, age: age(key, ingress), backends, places: &mut places, findings: Vec::new() };
+                reader.ingress(ingress);
+                lowered.findings.insert(key.clone(), reader.findings);
+            }
+            other => {
+                lowered.not_ours.insert(key.clone(), other);
+            }
+        }
+    }
+    // A stable sort: within one Ingress the order is the author's.
+    places.sort_by(|a: &Place, b: &Place| (&a.takes, &a.age).cmp(&(&b.takes, &b.age)));
+    for place in places {
+        match lowered.places.last() {
+            Some(holder) if holder.takes == place.takes => {
+                let finding = conflicted(&place, holder);
+                lowered.findings.entry(place.ingress).or_default().push(finding);
+            }
+            _ => lowered.places.push(place),
+        }
+    }
+    lowered
+}
+
+/// The Services and fields that an Ingress names, whoever it belongs to: for hints.
+pub(crate) fn services(ingress: &Ingress) -> impl Iterator<Item = &str> {
+    let spec = ingress.spec.iter();
+    let default = spec.clone().filter_map(|spec| spec.default_backend.as_ref());
+    let paths = spec.flat_map(|spec| spec.rules.iter().flatten()).filter_map(|rule| rule.http.as_ref());
+    let backends = default.chain(paths.flat_map(|http| http.paths.iter().map(|path| &path.backend)));
+    backends.filter_map(|backend| backend.service.as_ref().map(|service| service.name.as_str()))
+}
+
+/// Reads one Ingress: what is wrong harms only its own path.
+struct Reader<'a, 'o> {
+    key: &'a Key,
+    age: Age,
+    backends: &'a Backends<'o>,
+    places: &'a mut Vec<Place>,
+    findings: Vec<Finding>,
+}
+
+impl Reader<'_, '_> {
+    fn ingress(&mut self, ingress: &Ingress) {
+        let Some(spec) = &ingress.spec else { return };
+        if let Some(backend) = &spec.default_backend {
+            let takes = (HostMatch::Default, PathMatch::Prefix("/".into()));
+            self.place(takes, ("", ""), "spec.defaultBackend".into(), backend);
+        }
+        for (r, rule) in spec.rules.iter().flatten().enumerate() {
+            let text = rule.host.as_deref().unwrap_or_default();
+            let Some(host) = host(text) else {
+                let message = format!("Host {text:?} is neither a DNS name nor one behind `*.`, so its paths are not served.");
+                self.invalid(format!("spec.rules[{r}].host"), message);
+                continue;
+            };
+            for (p, path) in rule.http.iter().flat_map(|http| &http.paths).enumerate() {
+                let field = format!("spec.rules[{r}].http.paths[{p}]");
+                if let Some(taken) = self.path(path, &field) {
+                    let texts = (text, path.path.as_deref().unwrap_or_default());
+                    self.place((host.clone(), taken), texts, format!("{field}.backend"), &path.backend);
+                }
+            }
+        }
+    }
+
+    /// ImplementationSpecific is Prefix here: it may be a regular expression to others, never to serin.
+    fn path(&mut self, path: &HTTPIngressPath, field: &str) -> Option<PathMatch> {
+        let text = path.path.as_deref().unwrap_or_default();
+        let kind = path.path_type.as_str();
+        let text = if text.is_empty() && kind == "ImplementationSpecific" { "/" } else { text };
+        let canonical = match canonical(text.as_bytes()) {
+            Ok(canonical) => canonical.into_owned(),
+            Err(fault) => {
+                self.invalid(format!("{field}.path"), format!("Path {text:?} is not served: {fault}."));
+                return None;
+            }
+        };
+        let prefix = |path: &str| PathMatch::Prefix(if path == "/" { path } else { path.trim_end_matches('/') }.to_owned());
+        match kind {
+            "Exact" => Some(PathMatch::Exact(canonical)),
+            "Prefix" => Some(prefix(&canonical)),
+            "ImplementationSpecific" => {
+                if text.contains(['(', '[', '*', '^', '$', '|']) {
+                    let message = format!("Path {text:?} is taken as a prefix, letter by letter, and not as a regular expression.");
+                    let field = format!("{field}.path");
+                    self.findings.push(Finding { condition: Condition::Accepted, reason: TAKEN_AS_PREFIX, field, message });
+                }
+                Some(prefix(&canonical))
+            }
+            other => {
+                let message = format!("Path type {other:?} is none of Exact, Prefix and ImplementationSpecific.");
+                self.invalid(format!("{field}.pathType"), message);
+                None
+            }
+        }
+    }
+
+    /// A backend that does not resolve still holds its host and path: another Ingress must not take over while it is being repaired.
+    fn place(&mut self, takes: (HostMatch, PathMatch), texts: (&str, &str), field: String, backend: &IngressBackend) {
+        let (mut service, mut port, mut target) = (None, None, None);
+        match &backend.service {
+            Some(named) => {
+                let declared = named.port.as_ref();
+                let by_name = declared.and_then(|p| p.name.clone()).map(Port::Name);
+                port = by_name.or_else(|| declared.and_then(|p| p.number).and_then(number).map(Port::Number));
+                service = Some(named.name.clone());
+                match self.target(&named.name, port.as_ref()) {
+                    Ok(found) => target = Some(found),
+                    Err(unresolved) => self.findings.push(unresolved.finding(format!("{field}.service"))),
+                }
+            }
+            None => {
+                let message = "The backend is a resource. serin sends to Services only, and answers 503 here.".into();
+                let field = format!("{field}.resource");
+                self.findings.push(Finding { condition: Condition::ResolvedRefs, reason: UNSUPPORTED_BACKEND, field, message });
+            }
+        }
+        let (host, path) = (texts.0.to_owned(), texts.1.to_owned());
+        let (ingress, age) = (self.key.clone(), self.age.clone());
+        self.places.push(Place { ingress, age, host, path, takes, field, service, port, target });
+    }
+
+    fn target(&self, service: &str, port: Option<&Port>) -> Result<Target, Unresolved> {
+        let wanted = port.map_or(Wanted::Only, Wanted::Port);
+        self.backends.resolve(&Key::new(&*self.key.namespace, service), wanted, None)
+    }
+
+    fn invalid(&mut self, field: String, message: String) {
+        self.findings.push(Finding { condition: Condition::Accepted, reason: reason::INVALID_SPEC, field, message });
+    }
+}
+
+fn age(key: &Key, ingress: &Ingress) -> Age {
+    Age::new(ingress.metadata.creation_timestamp.as_ref().map(|time| time.0), key)
+}
+
+/// The hosts that a rule's text means. The API server takes lower-case DNS names only; files may have others.
+fn host(text: &str) -> Option<HostMatch> {
+    if text.is_empty() {
+        return Some(HostMatch::Any);
+    }
+    let lower = text.to_ascii_lowercase();
+    let (name, wildcard) = lower.strip_prefix("*.").map_or((lower.as_str(), false), |suffix| (suffix, true));
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let label = |label: &str| {
+        let may_stand = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        (1..=63).contains(&label.len()) && label.bytes().all(may_stand) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let valid = name.len() <= 253 && name.split('.').all(label);
+    valid.then(|| if wildcard { HostMatch::Wildcard(name.into()) } else { HostMatch::Exact(name.into()) })
+}
+
+fn conflicted(place: &Place, holder: &Place) -> Finding {
+    let what = match (place.takes.0 == HostMatch::Default, place.host.as_str()) {
+        (true, _) => "The default backend".into(),
+        (false, "") => format!("Path {:?} without a host", place.path),
+        (false, host) => format!("Path {:?} of host {host}", place.path),
+    };
+    let message = if place.ingress == holder.ingress {
+        format!("{what} is there twice. The first one holds.")
+    } else {
+        format!("{what} is held by the older Ingress {}.", holder.ingress)
+    };
+    let field = place.field.trim_end_matches(".backend").to_owned();
+    Finding { condition: Condition::Accepted, reason: reason::CONFLICTED, field, message }
+}

@@ -1,0 +1,216 @@
+//! One release: what it is on each route, and what its author is told.
+
+use crate::backends::{Backends, Target, Unresolved, Wanted, and};
+use crate::declared::{Declared, Sides};
+use crate::ingress::{Lowered, Place};
+use crate::scope;
+use crate::standing::{self, Standing};
+use crate::{Key, Objects, ReleaseOutcome, RouteUse, canary, edit, hints};
+use serin_api::{Condition, Finding, reason};
+use serin_routing::config;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a release comes to.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) outcome: ReleaseOutcome,
+    /// What the proxy gets of it; `None` when it decides nothing.
+    pub(crate) served: Option<config::Release>,
+    /// The routes in its scope, by index of [`Lowered::places`], and side B there.
+    pub(crate) canaries: Vec<(usize, Option<Target>)>,
+}
+
+/// What releases are judged by.
+pub(crate) struct Judge<'o> {
+    objects: &'o Objects,
+    lowered: &'o Lowered,
+    backends: &'o Backends<'o>,
+    /// The routes of each namespace, by index of [`Lowered::places`].
+    places: BTreeMap<&'o str, Vec<usize>>,
+    /// Who holds each scope, by namespace and scope.
+    holders: BTreeMap<(&'o str, String), &'o Declared>,
+}
+
+impl<'o> Judge<'o> {
+    pub(crate) fn new(objects: &'o Objects, lowered: &'o Lowered, backends: &'o Backends<'o>) -> Self {
+        let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (index, place) in lowered.places.iter().enumerate() {
+            places.entry(place.ingress.namespace.as_str()).or_default().push(index);
+        }
+        Self { objects, lowered, backends, places, holders: holders(objects) }
+    }
+
+    pub(crate) fn judge(&self, declared: &Declared) -> Judged {
+        let mut outcome = ReleaseOutcome {
+            release: declared.parsed.release.clone(),
+            id: declared.id.clone(),
+            findings: declared.parsed.findings.clone(),
+            resolved_scope: String::new(),
+            port: None,
+            routes: Vec::new(),
+            canary_ready: 0,
+            stable_ready: 0,
+        };
+        let Some(sides) = declared.sides() else { return Judged { outcome, served: None, canaries: Vec::new() } };
+        outcome.resolved_scope = scope::describe(sides.scope);
+
+        let mut findings = BTreeSet::new();
+        let canaries = self.routes(sides, &mut outcome, &mut findings);
+        let over = Standing::of(declared) == Standing::Over;
+        if over {
+            // It needs nothing of what it names.
+            findings.clear();
+        } else {
+            self.references(sides, &outcome, &mut findings);
+            findings.extend(self.conflict(declared, sides));
+        }
+        findings.extend(self.ambiguity(sides, &canaries));
+        self.readiness(sides, &canaries, &mut outcome);
+
+        let mut traffic = standing::traffic(declared);
+        let path = sides.canary.map_or(Ok(None), canary::path).unwrap_or_else(|fault| {
+            let message = format!("The canary's path cannot be served: {fault}.");
+            findings.insert(accepted(reason::INVALID_SPEC, "spec.canary.path", message));
+            traffic = traffic.take().map(|traffic| config::Traffic::RolledBack { epoch: traffic.epoch() });
+            None
+        });
+        let served = traffic.map(|traffic| canary::served(declared, path, traffic));
+        // The parser's come first, and in the order of the spec.
+        outcome.findings.extend(findings);
+        Judged { outcome, served, canaries }
+    }
+
+    /// The routes that take part, with side B on each.
+    fn routes(&self, sides: Sides<'_>, outcome: &mut ReleaseOutcome, findings: &mut BTreeSet<Finding>) -> Vec<(usize, Option<Target>)> {
+        let mut canaries = Vec::new();
+        for &index in self.places.get(sides.namespace).into_iter().flatten() {
+            let place = &self.lowered.places[index];
+            let in_scope = scope::takes(sides.scope, place);
+            // After finalising, a route no longer sends to the Service of the scope, but to the canary's.
+            let of_canary = sides.canary.is_some_and(|canary| canary.service.is_some() && canary.service == place.service);
+            let may_point = of_canary && scope::takes_route(sides.scope, place);
+            if !in_scope && !may_point {
+                continue;
+            }
+            let target = match canary::on(place, sides, self.backends) {
+                Ok(target) => target,
+                Err(unresolved) => {
+                    if in_scope {
+                        findings.insert(unresolved.finding(field_of(&unresolved, sides)));
+                    }
+                    None
+                }
+            };
+            let completed = !sides.rewrites() && target.is_some() && target == place.target;
+            if in_scope || completed {
+                outcome.routes.push(route_use(place, target.as_ref(), sides, in_scope, completed));
+            }
+            if in_scope {
+                canaries.push((index, target));
+            }
+        }
+        canaries
+    }
+
+    /// Whether what the spec names is there.
+    fn references(&self, sides: Sides<'_>, outcome: &ReleaseOutcome, findings: &mut BTreeSet<Finding>) {
+        if let Err(unresolved) = canary::alone(sides, self.backends) {
+            findings.insert(unresolved.finding(field_of(&unresolved, sides)));
+        }
+        if outcome.finalised() {
+            return;
+        }
+        if let Some(service) = &sides.scope.service {
+            let stable = Key::new(sides.namespace, service);
+            let not = sides.canary.and_then(|canary| canary.service.as_deref());
+            if let Err(unresolved @ Unresolved::NoService { .. }) = self.backends.resolve(&stable, Wanted::Only, not) {
+                findings.insert(unresolved.finding("spec.scope.service"));
+            }
+        }
+        if outcome.routes.is_empty() {
+            findings.insert(hints::no_route(sides, self.objects, self.lowered));
+        }
+    }
+
+    /// One canary Service cannot stand for the backends of several, unless scope or canary are narrow enough.
+    fn ambiguity(&self, sides: Sides<'_>, canaries: &[(usize, Option<Target>)]) -> Option<Finding> {
+        let route = sides.scope.route.as_ref().filter(|_| sides.scope.service.is_none())?;
+        let exact = route.host.is_some() && route.path.is_some();
+        let services = canaries.iter().filter_map(|(index, _)| self.lowered.places[*index].service.clone());
+        let services: BTreeSet<_> = services.filter(|_| sides.canary.is_some_and(|canary| canary.service.is_some())).collect();
+        (services.len() > 1 && !exact).then(|| {
+            let services = and(&services.into_iter().collect::<Vec<_>>());
+            let message = format!(
+                "The route sends to the Services {services}, and one canary cannot stand for all. Add scope.service, or host and path."
+            );
+            accepted(reason::AMBIGUOUS_SCOPE, "spec.scope", message)
+        })
+    }
+
+    fn conflict(&self, declared: &Declared, sides: Sides<'_>) -> Option<Finding> {
+        let holder = self.holders.get(&held(sides)).filter(|holder| holder.key != declared.key)?;
+        let message = format!("CanaryRelease {} holds the same scope. Delete it, or change one of the two scopes.", holder.key);
+        Some(accepted(reason::CONFLICTED, "spec.scope", message))
+    }
+
+    fn readiness(&self, sides: Sides<'_>, canaries: &[(usize, Option<Target>)], outcome: &mut ReleaseOutcome) {
+        let ready = |target: Option<&Target>| target.map_or(0, |target| self.backends.ready(target));
+        let stable = canaries.iter().map(|(index, _)| ready(self.lowered.places[*index].target.as_ref()));
+        outcome.stable_ready = stable.min().unwrap_or(0);
+        match canaries {
+            [] => {
+                let target = canary::alone(sides, self.backends).ok().flatten();
+                outcome.canary_ready = ready(target.as_ref());
+                outcome.port = target.map(|target| target.port);
+            }
+            routes => {
+                outcome.canary_ready = routes.iter().map(|(_, target)| ready(target.as_ref())).min().unwrap_or(0);
+                outcome.port = routes.iter().find_map(|(_, target)| Some(target.as_ref()?.port));
+            }
+        }
+    }
+}
+
+/// A scope is held by the oldest release that is under way, else by the oldest that is not over.
+fn holders(objects: &Objects) -> BTreeMap<(&str, String), &Declared> {
+    let mut holders: BTreeMap<_, &Declared> = BTreeMap::new();
+    let rank = |declared: &Declared| (!Standing::of(declared).under_way(), declared.age.clone());
+    for declared in objects.releases.values().map(|declared| &**declared) {
+        let Some(sides) = declared.sides().filter(|_| Standing::of(declared) != Standing::Over) else { continue };
+        let holder = holders.entry(held(sides)).or_insert(declared);
+        if rank(declared) < rank(holder) {
+            *holder = declared;
+        }
+    }
+    holders
+}
+
+/// A scope as a key: the debug text escapes, so it is equal only for equal scopes.
+fn held<'d>(sides: Sides<'d>) -> (&'d str, String) {
+    (sides.namespace, format!("{:?}", sides.scope))
+}
+
+fn route_use(place: &Place, target: Option<&Target>, sides: Sides<'_>, in_scope: bool, completed: bool) -> RouteUse {
+    let pending = target.filter(|_| !completed);
+    RouteUse {
+        object: place.object(),
+        host: place.host.clone(),
+        path: place.path.clone(),
+        in_scope,
+        completed,
+        edit: pending.map(|target| edit::edit(place, target, sides.rewrites())).unwrap_or_default(),
+    }
+}
+
+fn field_of(unresolved: &Unresolved, sides: Sides<'_>) -> &'static str {
+    let (service, port) = sides.canary.map_or((false, false), |canary| (canary.service.is_some(), canary.port.is_some()));
+    match unresolved {
+        Unresolved::NoPort { .. } if port || !service => "spec.canary.port",
+        _ if service => "spec.canary.service",
+        _ => "spec.scope",
+    }
+}
+
+fn accepted(reason: &'static str, field: &str, message: String) -> Finding {
+    Finding { condition: Condition::Accepted, reason, field: field.into(), message }
+}

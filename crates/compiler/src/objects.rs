@@ -1,0 +1,146 @@
+//! The cache: the last seen state of every object that the compiler reads, and no more of it than it reads.
+
+use crate::Key;
+use crate::declared::Declared;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
+use serin_api::CanaryRelease;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything that a table is compiled from.
+///
+/// Each change says whether it matters: a resourceVersion that moved, a status that nobody here reads or an object that was there
+/// already does not, and needs no new table.
+#[derive(Debug, Clone, Default)]
+pub struct Objects {
+    pub(crate) services: Shelf<Service>,
+    pub(crate) slices: Shelf<EndpointSlice>,
+    pub(crate) ingresses: Shelf<Ingress>,
+    pub(crate) classes: Shelf<IngressClass>,
+    pub(crate) releases: Shelf<Declared>,
+}
+
+/// The objects of one kind.
+type Shelf<T> = BTreeMap<Key, Arc<T>>;
+
+/// A kind that the cache holds.
+pub trait Cached: sealed::Cached {}
+
+mod sealed {
+    use super::{Arc, BTreeMap, Key, Objects};
+
+    pub trait Cached {
+        /// What is kept of it.
+        type Kept: PartialEq;
+        fn key(&self) -> Key;
+        fn kept(self) -> Self::Kept;
+        fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<Self::Kept>>;
+    }
+}
+
+impl Objects {
+    /// Takes a new or changed object; `false` when nothing that is read changed.
+    pub fn apply<K: Cached>(&mut self, object: K) -> bool {
+        let key = object.key();
+        let kept = object.kept();
+        let shelf = K::shelf(self);
+        let matters = shelf.get(&key).is_none_or(|old| **old != kept);
+        if matters {
+            shelf.insert(key, Arc::new(kept));
+        }
+        matters
+    }
+
+    /// Forgets an object; `false` when it was not there.
+    pub fn delete<K: Cached>(&mut self, key: &Key) -> bool {
+        K::shelf(self).remove(key).is_some()
+    }
+
+    /// Takes a complete list of a kind; `false` when nothing that is read changed.
+    pub fn replace<K: Cached>(&mut self, objects: impl IntoIterator<Item = K>) -> bool {
+        let listed: BTreeMap<_, _> = objects.into_iter().map(|object| (object.key(), Arc::new(object.kept()))).collect();
+        let shelf = K::shelf(self);
+        let matters = *shelf != listed;
+        *shelf = listed;
+        matters
+    }
+}
+
+macro_rules! cached {
+    ($kind:ty, $shelf:ident, $key:expr, $strip:expr) => {
+        impl Cached for $kind {}
+        impl sealed::Cached for $kind {
+            type Kept = Self;
+            fn key(&self) -> Key {
+                $key(&self.metadata)
+            }
+            fn kept(mut self) -> Self {
+                strip(&mut self.metadata);
+                $strip(&mut self);
+                self
+            }
+            fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<Self>> {
+                &mut objects.$shelf
+            }
+        }
+    };
+}
+
+cached!(Service, services, Key::namespaced, |service: &mut Self| service.status = None);
+cached!(Ingress, ingresses, Key::namespaced, |ingress: &mut Self| ingress.status = None);
+cached!(IngressClass, classes, |meta: &ObjectMeta| Key::new("", meta.name.clone().unwrap_or_default()), |_: &mut Self| ());
+// The annotations of a slice tell the time of its last trigger, which changes each time and decides nothing.
+cached!(EndpointSlice, slices, Key::namespaced, |slice: &mut Self| slice.metadata.annotations = None);
+
+/// A CanaryRelease of any shape: from a file, or one that was stored past the schema. It shares its place with [`CanaryRelease`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnyRelease(
+    /// The whole object.
+    pub Value,
+);
+
+impl Cached for AnyRelease {}
+impl sealed::Cached for AnyRelease {
+    type Kept = Declared;
+    fn key(&self) -> Key {
+        let text = |field: &str| self.0["metadata"][field].as_str().filter(|text| !text.is_empty());
+        Key::new(text("namespace").unwrap_or("default"), text("name").unwrap_or_default())
+    }
+    fn kept(self) -> Declared {
+        Declared::new(self.key(), self.0)
+    }
+    fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<Declared>> {
+        &mut objects.releases
+    }
+}
+
+impl Cached for CanaryRelease {}
+impl sealed::Cached for CanaryRelease {
+    type Kept = Declared;
+    fn key(&self) -> Key {
+        Key::namespaced(&self.metadata)
+    }
+    fn kept(self) -> Declared {
+        // Its only maps have text as keys, so it always is JSON.
+        Declared::new(self.key(), serde_json::to_value(self).unwrap_or_default())
+    }
+    fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<Declared>> {
+        &mut objects.releases
+    }
+}
+
+/// What changes with every write, or is of no meaning here.
+fn strip(meta: &mut ObjectMeta) {
+    meta.managed_fields = None;
+    meta.resource_version = None;
+    meta.generation = None;
+    meta.owner_references = None;
+    meta.finalizers = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.retain(|name, _| name.starts_with("serin.dev/") || name.contains("ingress"));
+    }
+}

@@ -1,0 +1,73 @@
+//! What a compilation gives.
+
+use crate::Key;
+use serin_api::{Finding, Release};
+use serin_routing::Config;
+use std::collections::BTreeMap;
+
+/// How objects are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Fed from files, without a cluster: while there is no IngressClass every Ingress is ours, a Service may list its endpoints in the
+    /// annotation `serin.dev/endpoints`, and endpoints on loopback are allowed.
+    pub standalone: bool,
+}
+
+/// What is served, and what each author is told.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Compiled {
+    /// What is served.
+    pub config: Config,
+    /// Every CanaryRelease.
+    pub releases: BTreeMap<Key, ReleaseOutcome>,
+    /// Every Ingress of ours, with what is wrong with it; those of others are not here.
+    pub ingresses: BTreeMap<Key, Vec<Finding>>,
+}
+
+/// What a CanaryRelease comes to, whatever its phase.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReleaseOutcome {
+    /// The parsed spec; `None` when it does not parse.
+    pub release: Option<Release>,
+    /// The id that the spec gives; empty when it does not parse.
+    pub id: String,
+    /// The parser's in the order of the spec, then those of the objects around it; each once.
+    pub findings: Vec<Finding>,
+    /// The scope in force, in words.
+    pub resolved_scope: String,
+    /// The canary's port, the first one if routes differ; `None` while it does not resolve.
+    pub port: Option<u16>,
+    /// The routes that take part, and those that point at the canary by themselves.
+    pub routes: Vec<RouteUse>,
+    /// Ready endpoints of the canary, on the route that has the fewest.
+    pub canary_ready: usize,
+    /// Ready endpoints of stable, on the route that has the fewest.
+    pub stable_ready: usize,
+}
+
+/// A route of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteUse {
+    /// The object, `kind/namespace/name`.
+    pub object: String,
+    /// The rule's own text; empty without a host.
+    pub host: String,
+    /// The path's own text; empty without one.
+    pub path: String,
+    /// The scope takes this route. `false`: it is here only because it points at the canary, as after finalising (S10).
+    pub in_scope: bool,
+    /// What the route does without the release is what the canary does: same backend and port, no rewrite.
+    pub completed: bool,
+    /// The edit that makes it so, as text that can be pasted into a shell; empty when `completed`.
+    pub edit: String,
+}
+
+impl ReleaseOutcome {
+    /// Whether every route, and at least one, does without the release what the canary does: the release may be Completed.
+    ///
+    /// Routes that were recorded when the release began and now point elsewhere are for the caller to find: they are in
+    /// [`Config::routes`], and not here.
+    pub fn finalised(&self) -> bool {
+        !self.routes.is_empty() && self.routes.iter().all(|route| route.completed)
+    }
+}

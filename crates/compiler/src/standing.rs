@@ -1,0 +1,82 @@
+//! Which releases decide, what they serve, and who holds a scope: by phase, and by what a replica lowers by itself.
+
+use crate::declared::Declared;
+use serin_api::release::{Strategy, WHOLE};
+use serin_routing::config::Traffic;
+
+/// How many buckets a split may have.
+const MOST_BUCKETS: u32 = 1_000_000;
+
+/// What a release is to others (ARCHITECTURE.md, "Which releases decide").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Not begun: decides nothing, holds its scope only while nobody is under way.
+    Waiting,
+    /// Under way, but nothing is served yet.
+    Scheduled,
+    /// Under way: the canary can be reached.
+    Serving,
+    /// Under way: all goes to stable, and no broader release takes over (S14).
+    Aborted,
+    /// Completed or disabled: decides nothing and holds nothing.
+    Over,
+}
+
+impl Standing {
+    pub(crate) fn of(declared: &Declared) -> Self {
+        if !declared.parsed.enabled || declared.parsed.scope.is_none() {
+            return Self::Over;
+        }
+        match declared.status.phase.as_str() {
+            "Scheduled" => Self::Scheduled,
+            "Progressing" | "Paused" | "Steady" | "Promoted" => Self::Serving,
+            "Aborted" => Self::Aborted,
+            // A new identity begins anew, whatever the old one came to. Without traffic in status nothing tells the two apart.
+            "Completed" if declared.status.traffic.as_ref().is_none_or(|traffic| traffic.release == declared.id) => Self::Over,
+            // Enabled again, a new release, or a phase of a later version: nothing may be served before the leader says what.
+            _ => Self::Waiting,
+        }
+    }
+
+    pub(crate) fn under_way(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Serving | Self::Aborted)
+    }
+}
+
+/// What a release serves on this replica; `None` when it decides nothing.
+///
+/// A replica lowers by itself, without a leader: on an abort that status does not know yet, on another identity than that of
+/// `status.traffic`, and on a spec that asks for less.
+pub(crate) fn traffic(declared: &Declared) -> Option<Traffic> {
+    let segment = declared.status.traffic.as_ref();
+    let rolled_back = Traffic::RolledBack { epoch: segment.map_or(0, |segment| segment.epoch) };
+    let standing = Standing::of(declared);
+    match standing {
+        Standing::Waiting | Standing::Over => None,
+        Standing::Aborted => Some(rolled_back),
+        _ if aborts(declared) => Some(rolled_back),
+        Standing::Scheduled => None,
+        Standing::Serving => Some(match segment {
+            Some(segment) if segment.release == declared.id && (1..=MOST_BUCKETS).contains(&segment.buckets) => {
+                Traffic::Segment { cap: asked(declared, segment.buckets), segment: segment.clone() }
+            }
+            _ => rolled_back,
+        }),
+    }
+}
+
+/// Whether there is an abort that status has not recorded.
+fn aborts(declared: &Declared) -> bool {
+    declared.abort.is_some() && declared.abort != declared.status.last_abort
+}
+
+/// The most buckets that the spec asks for: a fixed share is an order, all else ends with everyone. After a bad edit status alone counts.
+fn asked(declared: &Declared, buckets: u32) -> u32 {
+    let (part, whole) = match declared.parsed.release.as_ref().map(|release| &release.strategy) {
+        Some(Strategy::Percentage(share)) => (*share, WHOLE),
+        Some(Strategy::Weights { stable, canary }) => (*canary, stable.saturating_add(*canary)),
+        _ => return buckets,
+    };
+    let k = u64::from(buckets) * u64::from(part) / u64::from(whole.max(1));
+    u32::try_from(k).unwrap_or(buckets).min(buckets)
+}

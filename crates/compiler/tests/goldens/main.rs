@@ -1,0 +1,73 @@
+//! Objects in, the table's config and the findings out: each folder of `cases` is one case.
+//!
+//! A case whose name begins with `shop` has the objects of `goldens/shop.yaml` too; one that begins with `standalone` is compiled as files
+//! are. In a CanaryRelease, `$id` stands for the id that its spec gives.
+
+mod render;
+
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serin_compiler::{AnyRelease, Key, Objects, Options, compile};
+use std::path::Path;
+use std::{fs, io};
+
+#[test]
+fn each_case_compiles_to_its_golden() -> io::Result<()> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut names: Vec<_> = fs::read_dir(&cases)?
+        .map(|entry| Ok(entry?.file_name().into_string().expect("cases have plain names")))
+        .collect::<io::Result<_>>()?;
+    names.sort();
+    assert!(names.len() >= 15, "the cases are there");
+    for name in names {
+        let mut text = fs::read_to_string(cases.join(&name).join("objects.yaml"))?;
+        if name.starts_with("shop") {
+            text = format!("{}---\n{text}", include_str!("shop.yaml"));
+        }
+        let options = Options { standalone: name.starts_with("standalone") };
+        let compiled = compile(&objects(&text, &options), &options);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(cases.join(&name));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!("compiled", render::render(&compiled, name == "shop-finalising")));
+    }
+    Ok(())
+}
+
+/// The cache that has the documents of a text.
+fn objects(text: &str, options: &Options) -> Objects {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("a case is YAML");
+    let mut objects = Objects::default();
+    for document in documents {
+        let kind = document["kind"].as_str().expect("an object has a kind").to_owned();
+        match kind.as_str() {
+            "Service" => objects.apply(read::<Service>(document)),
+            "EndpointSlice" => objects.apply(read::<EndpointSlice>(document)),
+            "Ingress" => objects.apply(read::<Ingress>(document)),
+            "IngressClass" => objects.apply(read::<IngressClass>(document)),
+            "CanaryRelease" => apply_release(&mut objects, document, options),
+            other => panic!("a case has no {other}"),
+        };
+    }
+    objects
+}
+
+fn apply_release(objects: &mut Objects, mut document: Value, options: &Options) -> bool {
+    let name = document["metadata"]["name"].as_str().expect("a release has a name").to_owned();
+    let namespace = document["metadata"]["namespace"].as_str().unwrap_or("default").to_owned();
+    document["metadata"]["uid"] = format!("uid-of-{name}").into();
+    objects.apply(AnyRelease(document.clone()));
+    if document["status"]["traffic"]["release"] == "$id" {
+        let compiled = compile(objects, options);
+        document["status"]["traffic"]["release"] = compiled.releases[&Key::new(namespace, name)].id.as_str().into();
+    }
+    objects.apply(AnyRelease(document))
+}
+
+fn read<T: DeserializeOwned>(document: Value) -> T {
+    serde_json::from_value(document).expect("a case has objects that deserialize")
+}

@@ -1,0 +1,75 @@
+//! What a reviewer wants to see of a compilation, one line a fact.
+
+use serin_api::Finding;
+use serin_compiler::{Compiled, ReleaseOutcome};
+use serin_routing::config::{Config, HostMatch, PathMatch, Release, Route};
+use std::fmt::Write;
+
+/// `edits` are long, and shown where they are what the case is about.
+pub(crate) fn render(compiled: &Compiled, edits: bool) -> String {
+    let mut text = String::new();
+    let config = &compiled.config;
+    section(&mut text, "routes", config.routes.iter().map(|r| route(config, r)));
+    section(&mut text, "backends", config.backends.iter().map(|b| format!("{}: ready {:?}, draining {:?}", b.name, b.ready, b.draining)));
+    section(&mut text, "releases", config.releases.iter().map(release));
+    section(&mut text, "outcomes", compiled.releases.iter().flat_map(|(key, o)| outcome(&key.to_string(), o, edits)));
+    let ingresses =
+        compiled.ingresses.iter().flat_map(|(key, findings)| findings.iter().map(move |f| format!("Ingress {key}: {}", finding(f))));
+    section(&mut text, "findings on Ingresses", ingresses);
+    text
+}
+
+fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) {
+    writeln!(text, "{title}").expect("a String takes all");
+    for line in lines {
+        writeln!(text, "  {line}").expect("a String takes all");
+    }
+}
+
+fn route(config: &Config, route: &Route) -> String {
+    let host = match &route.host {
+        HostMatch::Exact(host) => host.clone(),
+        HostMatch::Wildcard(suffix) => format!("*.{suffix}"),
+        HostMatch::Any => "*".into(),
+        HostMatch::Default => "default".into(),
+    };
+    let path = match &route.path {
+        PathMatch::Exact(path) => format!("={path}"),
+        PathMatch::Prefix(path) => path.clone(),
+    };
+    let backend = |index: Option<usize>| index.map_or("none", |index| config.backends[index].name.as_str());
+    let mut text = format!("{host} {path} of {} -> {}", route.object, backend(route.backend));
+    for applied in &route.releases {
+        write!(text, "; release {} -> {}", config.releases[applied.release].name, backend(applied.canary)).expect("a String takes all");
+    }
+    text
+}
+
+fn release(release: &Release) -> String {
+    let Release { namespace, name, id, uid, by, buckets, salt, overrides, path, fail_when_unavailable, .. } = release;
+    let traffic = serde_json::to_value(release).expect("a config is JSON")["traffic"].as_str().unwrap_or_default().to_owned();
+    format!(
+        "{namespace}/{name} {id} {uid}: {traffic}\n    by {by:?}, {buckets} buckets, salt {salt:?}, overrides {overrides:?}, path {path:?}, fail {fail_when_unavailable}"
+    )
+}
+
+fn outcome(key: &str, outcome: &ReleaseOutcome, edits: bool) -> Vec<String> {
+    let port = outcome.port.map_or("-".into(), |port| port.to_string());
+    let ready = (outcome.stable_ready, outcome.canary_ready);
+    let mut lines = vec![format!("{key}: scope {:?}, port {port}, ready {} and {}", outcome.resolved_scope, ready.0, ready.1)];
+    for route in &outcome.routes {
+        let state = match (route.in_scope, route.completed) {
+            (true, false) => "takes part",
+            (true, true) => "takes part, completed",
+            (false, _) => "points at the canary",
+        };
+        lines.push(format!("  {} {:?} {:?} {state}", route.object, route.host, route.path));
+        lines.extend(route.edit.lines().filter(|_| edits).map(|line| format!("    {line}")));
+    }
+    lines.extend(outcome.findings.iter().map(|f| format!("  {}", finding(f))));
+    lines
+}
+
+fn finding(finding: &Finding) -> String {
+    format!("{:?}=False/{} {finding}", finding.condition, finding.reason)
+}
