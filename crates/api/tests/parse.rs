@@ -184,6 +184,11 @@ fn enabled_false_is_seen_in_a_spec_that_is_not_accepted() {
 }
 
 #[test]
+fn a_whole_float_is_the_whole_number_that_kubectl_makes_of_it() {
+    assert_eq!(release(json!({"strategy": {"percentage": 10.0}})).strategy, Strategy::Percentage(100_000));
+}
+
+#[test]
 fn all_findings_come_at_once() {
     let parsed = parsed(json!({"scope": {"sevice": "a"}, "canary": {"port": 0}, "split": {"by": "Header"}, "progressDeadline": "1d"}));
     let said: Vec<_> = parsed.findings.iter().map(ToString::to_string).collect();
