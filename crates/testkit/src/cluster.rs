@@ -196,8 +196,9 @@ impl Cluster {
     /// When one is refused or not established within 30 s.
     pub fn apply_crds(&self, crds: &str) -> Result<()> {
         self.apply(crds)?;
-        let wait = ["wait", "--for=condition=Established", "--timeout=30s", "-f", "-"];
-        self.kubectl(&wait, crds)?.ok().map(drop).context("a CRD is not established")
+        // kubectl gives up at once on a CRD that has no conditions yet.
+        let wait = ["wait", "--for=condition=Established", "--timeout=5s", "-f", "-"];
+        eventually("the CRDs are established", Duration::from_secs(30), || self.kubectl(&wait, crds)?.ok().map(drop))
     }
 
     /// Kills the API server; etcd stays. Whoever is connected sees the connection break.

@@ -14,7 +14,7 @@ use serin_testkit::cluster::Cluster;
 use serin_testkit::load::{Plan, Report};
 use serin_testkit::origin::Origin;
 use serin_testkit::process::{Signal, shift_clock};
-use serin_testkit::{eventually, load};
+use serin_testkit::{eventually, load, manifests};
 
 const CONFIG_MAP: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: raw, namespace: default}, data: {key: value}}";
 
@@ -24,6 +24,21 @@ fn an_object_is_taken_and_given_back() -> Result<()> {
     cluster.apply(&CONFIG_MAP.replace("raw", "taken"))?;
     let value = cluster.kubectl(&["get", "configmap", "taken", "-o", "jsonpath={.data.key}"], "")?.ok()?;
     assert_eq!(value, "value");
+    Ok(())
+}
+
+#[test]
+fn a_route_to_origins_of_the_test_is_taken() -> Result<()> {
+    let cluster = Cluster::shared()?;
+    let endpoints = [9001, 9002].map(|port| SocketAddr::from((cluster.outside(202), port)));
+    let objects = [
+        manifests::namespace("route"),
+        manifests::service("route", "checkout", &endpoints),
+        manifests::ingress("route", "shop", "shop.example", "/checkout", "checkout"),
+    ];
+    cluster.apply(&objects.concat())?;
+    let slices = ["get", "endpointslices", "-n", "route", "-l", "kubernetes.io/service-name=checkout", "-o", "name"];
+    assert_eq!(cluster.kubectl(&slices, "")?.ok()?.lines().count(), 2);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use kube::core::Status;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use serin_testkit::cluster::Cluster;
-use serin_testkit::eventually;
+use serin_testkit::{eventually, manifests};
 
 /// Every CRD that the repository ships, as one text.
 fn crds() -> Result<String> {
@@ -119,7 +119,7 @@ async fn the_oldest_kubernetes_that_is_served_gives_the_same_verdicts() -> Resul
 }
 
 async fn verdicts(cluster: &Cluster) -> Result<()> {
-    cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}")?;
+    cluster.apply(&manifests::namespace("shop"))?;
     let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
     let client = kube::Client::try_from(kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)?;
 
@@ -173,13 +173,10 @@ fn a_server_side_apply_shows_lists_as_they_were_sent() -> Result<()> {
         "hooks": [{"at": ["BeforeStart"], "url": "http://gate.ci/approve"}],
         "schedule": {"windows": [{"days": ["Mon", "Tue"], "from": "09:00", "to": "16:00"}]}
     });
-    let release = json!({
-        "apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease",
-        "metadata": {"name": "lists", "namespace": "default"}, "spec": spec
-    });
-    cluster.apply(&release.to_string())?;
+    let release = manifests::release("default", "lists", &spec);
+    cluster.apply(&release)?;
     // The same again is no change: what Argo CD asks before it says Synced.
-    cluster.apply(&release.to_string())?;
+    cluster.apply(&release)?;
     let shown: Value = serde_json::from_str(&cluster.kubectl(&["get", "canaryrelease", "lists", "-o", "json"], "")?.ok()?)?;
     for list in ["/overrides", "/strategy/steps", "/analysis/checks", "/hooks", "/schedule/windows"] {
         assert!(spec.pointer(list).is_some());

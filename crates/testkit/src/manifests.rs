@@ -1,0 +1,70 @@
+//! The objects that every test of a cluster needs around its release, as text for [`Cluster::apply`](crate::cluster::Cluster::apply).
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+/// The port of every Service here; the endpoints have their own.
+pub const PORT: u16 = 80;
+
+/// A Namespace.
+pub fn namespace(name: &str) -> String {
+    document(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+}
+
+/// A Service on [`PORT`], and an EndpointSlice for each of its endpoints: without controllers nobody else writes them.
+///
+/// One for each because a slice has one port for all its addresses, and origins of a test differ in the port.
+pub fn service(namespace: &str, name: &str, endpoints: &[SocketAddr]) -> String {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
+        "spec": {"ports": [{"name": "http", "port": PORT}]}
+    });
+    let slices = endpoints.iter().enumerate().map(|(nth, endpoint)| {
+        document(&json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": format!("{name}-{nth}"), "namespace": namespace, "labels": {"kubernetes.io/service-name": name}},
+            "addressType": if endpoint.is_ipv4() { "IPv4" } else { "IPv6" },
+            "ports": [{"name": "http", "port": endpoint.port()}],
+            "endpoints": [{"addresses": [endpoint.ip()], "conditions": {"ready": true}}]
+        }))
+    });
+    std::iter::once(document(&service)).chain(slices).collect()
+}
+
+/// An Ingress of class `serin` that sends a host and a path prefix to a Service.
+pub fn ingress(namespace: &str, name: &str, host: &str, path: &str, service: &str) -> String {
+    document(&json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name, "namespace": namespace},
+        "spec": {"ingressClassName": "serin", "rules": [{"host": host, "http": {"paths": [
+            {"path": path, "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": PORT}}}}
+        ]}}]}
+    }))
+}
+
+/// A CanaryRelease with this spec.
+pub fn release(namespace: &str, name: &str, spec: &Value) -> String {
+    document(&json!({
+        "apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease", "metadata": {"name": name, "namespace": namespace}, "spec": spec
+    }))
+}
+
+/// JSON is YAML, so documents can be put one after the other.
+fn document(object: &Value) -> String {
+    format!("---\n{object}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_service_has_a_slice_for_each_endpoint() {
+        let endpoint = |port| SocketAddr::from((Ipv4Addr::new(198, 18, 1, 200), port));
+        let text = service("shop", "checkout", &[endpoint(9001), endpoint(9002)]);
+        let documents: Vec<Value> = text.split("---\n").filter_map(|document| serde_json::from_str(document).ok()).collect();
+        let ports: Vec<_> = documents.iter().map(|document| document.pointer("/ports/0/port").and_then(Value::as_u64)).collect();
+        assert_eq!(ports, [None, Some(9001), Some(9002)]);
+    }
+}
