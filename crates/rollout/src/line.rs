@@ -10,6 +10,8 @@ use serin_api::release::{Step, Strategy};
 
 /// How far ahead a line may run without a new decision.
 pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// How long a replica may take to hear of a decision, and goes on by the line that it has.
+pub(crate) const SETTLE: SignedDuration = SignedDuration::from_secs(2);
 /// The line is moved on when less than this is left, so that not every decision is a write.
 pub(crate) const RENEW: SignedDuration = SignedDuration::from_secs(30);
 
@@ -27,9 +29,18 @@ impl State {
         }
     }
 
-    /// Stops the line where it is; what passes from here on is held.
+    /// Stops the line; what passes from here on is held. Replicas rise until they hear of it, and whoever they gave the canary keeps
+    /// it (S4): so what the line grants until then becomes the floor.
     pub(crate) fn freeze(&mut self, now: Timestamp) {
-        self.segment.until = self.segment.until.min(now);
+        let s = &mut self.segment;
+        if s.until > now {
+            let granted = s.k(later(now, SETTLE));
+            s.until = now;
+            if granted > s.k(now) {
+                s.floor = granted;
+                s.epoch = s.epoch.saturating_add(1);
+            }
+        }
     }
 
     /// Stops the line, and the time that counts towards the deadline.
@@ -62,6 +73,7 @@ impl Turn<'_> {
             return;
         }
         self.state.strategy = Some(fingerprint);
+        self.state.freeze(self.now);
         self.state.pauses.step = false;
         let laid = self.state.running.as_ref().is_some_and(|r| r.index == 0);
         let old_start = std::mem::replace(&mut self.state.start, self.plan.start());
@@ -96,6 +108,7 @@ impl Turn<'_> {
 
     /// Enters the step at `index`, from the served weight; past the last one it only holds it.
     pub(crate) fn enter(&mut self, index: usize) {
+        self.state.freeze(self.now);
         let (now, k) = (self.now, self.served_in(self.plan));
         let stage = self.plan.stage(index);
         let (to, ramp, hold) = match &stage {
