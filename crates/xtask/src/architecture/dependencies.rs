@@ -11,11 +11,15 @@ const ONE_VERSION: &[&str] = &["k8s-openapi", "schemars", "rustls", "hyper", "h2
 /// Built twice, and what holds the older one back.
 const HELD_BACK: &[(&str, &str)] = &[
     ("base64", "0.22 by k8s-openapi and kube-client, 0.23 by serde-saphyr"),
+    ("bit-set", "0.8 by kube-cel's antlr4rust, in tests only"),
+    ("bit-vec", "0.8 by kube-cel's antlr4rust, in tests only"),
     ("getrandom", "0.3 by ahash of kube-runtime and of its serde-saphyr"),
     ("granit-parser", "0.0.7 by kube-client's serde-saphyr"),
     ("hashbrown", "0.16 by kube-runtime, 0.17 by indexmap"),
     ("serde-saphyr", "0.0.29 by kube-client"),
     ("syn", "2 by kube-derive and tracing-attributes, 3 by the derives of serde, clap and tokio"),
+    ("thiserror", "1 by kube-cel's cel, in tests only"),
+    ("thiserror-impl", "1 by kube-cel's cel, in tests only"),
 ];
 
 /// What is under a pure crate and should not be.
