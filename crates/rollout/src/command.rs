@@ -35,6 +35,12 @@ impl From<&str> for Annotation {
     }
 }
 
+impl From<String> for Annotation {
+    fn from(value: String) -> Self {
+        Self { value, tool: None }
+    }
+}
+
 /// A command as it was read: `verb` or `verb@token`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {

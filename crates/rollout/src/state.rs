@@ -5,6 +5,7 @@ use crate::command::{AbortRecord, Annotation, Record};
 use crate::history::Entry;
 use crate::phase::{Pauses, Phase};
 use jiff::Timestamp;
+use std::fmt;
 
 /// Everything a release remembers; it lives in `.status`, so its times have milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,12 @@ impl Verdict {
     }
 }
 
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 /// One judgement; it counts once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judgement {
@@ -124,7 +131,7 @@ pub struct Judgement {
 }
 
 /// What is known at the moment of a decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// Accepted, resolved, and a route of ours sends to the service.
     pub ready: bool,

@@ -57,17 +57,7 @@ pub(crate) fn analysis() -> Analysis {
 }
 
 pub(crate) fn fine() -> Evidence {
-    Evidence {
-        ready: true,
-        programmed: None,
-        canary_ready: true,
-        routes: vec![],
-        completed: false,
-        judgement: None,
-        failure: None,
-        command: None,
-        abort: None,
-    }
+    Evidence { ready: true, canary_ready: true, ..Evidence::default() }
 }
 
 /// A release and what is known of it, decided each 10 s.

@@ -36,12 +36,21 @@ pub(super) fn written(said: Vec<Said>, before: &[Written], generation: i64, now:
             type_: said.kind.to_owned(),
             status: status.to_owned(),
             reason: said.reason.to_owned(),
-            message: said.message,
+            message: bounded(said.message),
             observed_generation: Some(generation),
             last_transition_time: same.map_or(Time(now), |old| old.last_transition_time.clone()),
         }
     };
     said.into_iter().map(write).collect()
+}
+
+/// The API server takes 32,768 characters; nobody reads as many, and the edits stand in `status.finalize` too.
+fn bounded(message: String) -> String {
+    const MOST: usize = 4_096;
+    match message.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &message[..end]),
+        None => message,
+    }
 }
 
 fn yes(kind: &'static str, reason: &'static str, message: impl Into<String>) -> Said {

@@ -292,3 +292,12 @@ fn a_damaged_status_begins_anew_at_weight_0() {
     assert_eq!(read(&CanaryReleaseStatus::default(), "u-1"), crate::State::empty());
     assert_eq!(Verdict::parse("Good"), None);
 }
+
+#[test]
+fn a_condition_never_outgrows_what_the_api_server_takes() {
+    let w = World::new(plan(steps()));
+    let many =
+        (0..1000).map(|n| missing(Condition::ResolvedRefs, reason::BACKEND_NOT_FOUND, &format!("Service \u{e4}{n} does not exist.")));
+    let status = told(&w, &Facts { findings: many.collect(), ..facts(&w.evidence) });
+    assert!(status.conditions.iter().all(|c| c.message.chars().count() < 5_000));
+}
