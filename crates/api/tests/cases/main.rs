@@ -1,5 +1,7 @@
 //! The parser says of every object of `cases.yaml` what is written there.
 
+mod cel;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use serin_api::{CanaryRelease, parse, parse_value, reason};
