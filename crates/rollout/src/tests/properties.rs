@@ -226,7 +226,7 @@ proptest! {
                     held_since = Some((w.now, true));
                     w.evidence.command = Some(format!("pause@{}", w.now).as_str().into());
                 }
-                (2, None) => {
+                (2, None) if other != duration => {
                     floor = formula(w.now + 2).max(floor);
                     held_since = Some((w.now, false));
                     duration = other;
