@@ -110,7 +110,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// One cluster for all tests of a test binary, started by the first who asks. Give each test a namespace of its own.
+    /// One cluster for all tests of a test binary, started by the first who asks. Give each test a namespace of its own; a test that
+    /// stops the API server starts a cluster of its own.
     ///
     /// # Errors
     /// Those of [`Cluster::start`], for everyone who asks.

@@ -20,6 +20,10 @@ pub(crate) fn check() -> Result<()> {
     let mut findings = Vec::new();
     for name in PURE {
         findings.extend(dependencies::impure(name, &tree(&["-p", name, "-e", "normal"])?));
+        let bans = format!("crates/{}/clippy.toml", name.trim_start_matches("serin-"));
+        if !root.join(&bans).is_file() {
+            findings.push(format!("{bans} is not there; it bans the clock, chance and the environment in a pure crate"));
+        }
     }
     let everything = tree(&["--workspace", "-e", "normal,build,dev"])?;
     findings.extend(dependencies::ring(&everything));
