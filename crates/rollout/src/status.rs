@@ -11,4 +11,4 @@ mod view;
 
 pub use facts::{Decided, Facts, Measured};
 pub use read::{read, segment};
-pub use report::{is_news, report};
+pub use report::report;

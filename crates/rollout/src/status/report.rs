@@ -49,21 +49,6 @@ pub fn report(
     }
 }
 
-/// Whether `after` says something that must be written at once. What only moves on, such as the served weight and what was
-/// measured, may wait for the next ten seconds.
-pub fn is_news(before: &CanaryReleaseStatus, after: &CanaryReleaseStatus) -> bool {
-    let lasting = |status: &CanaryReleaseStatus| {
-        let mut status = CanaryReleaseStatus { weight: None, measured: None, analysis: None, ..status.clone() };
-        if let Some(running) = status.progress.as_mut().and_then(|progress| progress.running.as_mut()) {
-            running.seen_at.clear();
-        }
-        let verdict = |kind: &str| matches!(kind, "Skewed");
-        status.conditions.iter_mut().filter(|c| verdict(&c.type_)).for_each(|c| c.message.clear());
-        status
-    };
-    lasting(before) != lasting(after)
-}
-
 fn release(view: &View<'_>) -> api::ReleaseStatus {
     let state = view.state;
     api::ReleaseStatus {
@@ -83,7 +68,7 @@ fn step(view: &View<'_>) -> Option<api::StepStatus> {
         of: int(of),
         label: format!("{place}/{of}"),
         started_at: view.state.running.as_ref().and_then(|r| r.clock).map(time),
-        ends_at: view.step_end().map(time),
+        ends_at: view.step_end().filter(|_| !view.is_held()).map(time),
     })
 }
 

@@ -250,25 +250,10 @@ fn the_expected_end_adds_up_the_steps_and_waits_for_nobody() {
     assert_eq!(end(&w), Some(format!("{:.3}", clock + secs(600 + 900 + 1800))));
     w.command("pause@1");
     assert_eq!(end(&w), None);
+    assert_eq!(told(&w, &facts(&w.evidence)).step.and_then(|s| s.ends_at), None, "nor has a paused step an end");
     let mut w = World::new(plan(steps()));
     w.run(60);
     assert_eq!(end(&w), None, "a pause step waits for someone");
-}
-
-#[test]
-fn what_moves_on_by_itself_is_no_news() {
-    let mut w = World::new(plan(Strategy::Linear { start: None, duration: secs(3600) }));
-    w.run(600);
-    let before = told(&w, &facts(&w.evidence));
-    w.now += 1;
-    w.state.segment.until = before.traffic.as_ref().and_then(segment).expect("it serves").until;
-    let spec = release_of(&w.plan);
-    let after = report(&before, Some((&spec, &w.plan)), &w.state, &facts(&w.evidence), at(w.now + 5));
-    assert_ne!(before.weight, after.weight);
-    assert!(!is_news(&before, &after));
-    w.command("pause@1");
-    let after = report(&before, Some((&spec, &w.plan)), &w.state, &facts(&w.evidence), at(w.now));
-    assert!(is_news(&before, &after));
 }
 
 #[test]
