@@ -1,7 +1,7 @@
 //! The spec of a CanaryRelease as its author writes it: the types that the CRD is generated from.
 //!
 //! Doc comments here are the descriptions that `kubectl explain` shows, so each ends with its default. Values are taken as they are written;
-//! [`crate::parse`] turns them into the valid types of [`crate::release`].
+//! [`crate::parse()`] turns them into the valid types of [`crate::release`].
 
 // Two printer columns may well have one type.
 #![allow(clippy::duplicated_attributes)]

@@ -2,6 +2,7 @@
 
 use crate::finding::{Condition, Finding};
 use crate::reason;
+use strsim::levenshtein;
 
 /// What is to be said about a spec.
 #[derive(Debug, Default)]
@@ -44,25 +45,10 @@ pub(super) fn last(field: &str) -> &str {
 
 /// The candidate that `word` was probably meant to be: one that differs in case, or in at most two letters.
 pub(super) fn meant<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    let near = candidates.map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate)).min()?;
+    // A longer word is like none, and costs its length times theirs.
+    let lower = Some(word.to_lowercase()).filter(|word| word.len() <= 64)?;
+    let near = candidates.map(|candidate| (levenshtein(&lower, &candidate.to_lowercase()), candidate)).min()?;
     (near.0 <= 2 && near.0 * 2 < lower.chars().count().max(1)).then_some(near.1)
-}
-
-/// Levenshtein's; both words are short.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
-        let mut corner = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ fn node(schema: &JSONSchemaProps, value: &mut Value, field: &str, report: &mut R
                 "array" => "a list",
                 _ => "true or false, without quotes",
             };
-            report.invalid(field, format!("{} is {}; it must be {wanted}.", last(field), shown(value)));
+            let cure = if field == "spec" { "Write at least scope, canary and strategy into it." } else { "" };
+            report.invalid(field, format!("{} is {}; it must be {wanted}. {cure}", last(field), shown(value)).trim_end());
         }
         (None, _) => {}
     }
