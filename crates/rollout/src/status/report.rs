@@ -9,7 +9,7 @@ use crate::history::Entry;
 use crate::judge::{Bound, CheckResult, Tally};
 use crate::plan::{Plan, to_millis};
 use crate::share::{self, percent_of};
-use crate::state::{Running, State};
+use crate::state::{Running, State, Verdict};
 use jiff::Timestamp;
 use serin_api::release::WHOLE;
 use serin_api::status as api;
@@ -37,7 +37,7 @@ pub fn report(
         measured: facts.measured.as_ref().map(|m| measured(&view, m)),
         resolved: resolved(&view, before),
         replicas: Some(api::ReplicasStatus { programmed: int(facts.replicas_programmed), ready: int(facts.replicas_ready) }),
-        analysis: Some(analysis(&view)),
+        analysis: Some(analysis(&view, before)),
         last_command: state.last_command.as_ref().map(command),
         last_abort: state.last_abort.as_ref().map(abort),
         finalize: finalize(state, facts),
@@ -116,16 +116,21 @@ fn resolved(view: &View<'_>, before: &CanaryReleaseStatus) -> Option<api::Resolv
     })
 }
 
-fn analysis(view: &View<'_>) -> api::AnalysisStatus {
+/// The last verdict of the attempt, also when the running step has none yet.
+fn analysis(view: &View<'_>, before: &CanaryReleaseStatus) -> api::AnalysisStatus {
+    if view.spec.is_some_and(|(_, plan)| plan.analysis.is_none()) {
+        return api::AnalysisStatus { verdict: "off".to_owned(), ..Default::default() };
+    }
     let judged = view.state.running.as_ref().and_then(|r| r.judged);
-    let is_judged = view.spec.is_none_or(|(_, plan)| plan.analysis.is_some());
-    let verdict = match judged {
-        _ if !is_judged => "off",
-        Some(judgement) => judgement.verdict.word(),
-        None => "NoData",
+    let same_attempt = before.release.as_ref().is_some_and(|release| release.attempt == i64::from(view.state.attempt));
+    let last = before.analysis.clone().filter(|last| same_attempt && last.at.is_some()).unwrap_or_default();
+    let (verdict, at) = match judged {
+        Some(judgement) => (judgement.verdict.word().to_owned(), Some(time(judgement.at))),
+        None if last.at.is_some() => (last.verdict, last.at),
+        None => (Verdict::NoData.word().to_owned(), None),
     };
-    let checks = if is_judged { view.facts.checks.iter().map(check).collect() } else { Vec::new() };
-    api::AnalysisStatus { verdict: verdict.to_owned(), at: judged.filter(|_| is_judged).map(|j| time(j.at)), checks }
+    let checks = if view.facts.checks.is_empty() { last.checks } else { view.facts.checks.iter().map(check).collect() };
+    api::AnalysisStatus { verdict, at, checks }
 }
 
 fn check(result: &CheckResult) -> api::CheckStatus {

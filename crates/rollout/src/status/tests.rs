@@ -286,3 +286,31 @@ fn a_condition_never_outgrows_what_the_api_server_takes() {
     let status = told(&w, &Facts { findings: many.collect(), ..facts(&w.evidence) });
     assert!(status.conditions.iter().all(|c| c.message.chars().count() < 5_000));
 }
+
+#[test]
+fn the_last_verdict_is_shown_until_there_is_a_new_one_of_the_same_attempt() {
+    let two = Strategy::Steps(vec![weight(10, 0, 60), weight(20, 0, 600)]);
+    let mut w = World::new(Plan { analysis: Some(analysis()), ..plan(two) });
+    let mut status = CanaryReleaseStatus::default();
+    let mut verdict = |w: &World| {
+        status = report(&status, Some((&release_of(&w.plan), &w.plan)), &w.state, &facts(&w.evidence), at(w.now));
+        status.analysis.as_ref().expect("always present").verdict.clone()
+    };
+    w.run(20);
+    assert_eq!(verdict(&w), "NoData");
+    w.verdict = Some(Verdict::Pass);
+    w.run(10);
+    assert_eq!(verdict(&w), "Pass");
+    w.run(50);
+    w.verdict = None;
+    w.run(10);
+    assert_eq!((w.index(), verdict(&w).as_str()), (Some(1), "Pass"));
+    w.evidence.abort = Some("1".into());
+    w.decide();
+    assert_eq!(verdict(&w), "Pass");
+    w.command("retry@1");
+    assert_eq!(verdict(&w), "NoData");
+    w.plan.analysis = None;
+    w.decide();
+    assert_eq!(verdict(&w), "off");
+}
