@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod cluster;
 pub mod standalone;
 pub mod update;
 mod window;

@@ -1,0 +1,176 @@
+//! What happens to the objects that serin reads, as [`Update`]s.
+//!
+//! One task a kind. Whatever goes wrong with one kind or one object stays there: a watch that breaks is taken up again, an object that
+//! cannot be read is as absent (so every replica, and a fresh list, see the same), and a kind that the API server does not know has no
+//! objects until it does.
+
+mod gather;
+
+use super::canary_release;
+use crate::update::{Delta, Update};
+use futures::stream::select_all;
+use futures::{Stream, StreamExt, TryStreamExt};
+use gather::{Gather, Key, Seen};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use kube::api::DynamicObject;
+use kube::core::DeserializeGuard;
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, DefaultBackoff, Event, watcher};
+use kube::runtime::{WatchStreamExt, watcher::Error};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt::Debug;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{Instrument, info_span, warn};
+
+/// The API server ends a watch after this many seconds, and kube takes one as dead that is silent for 5 s more.
+const WATCH_SECONDS: u32 = 50;
+/// The longest wait before a broken watch is tried again. kube's own goes up to a minute; an abort would be seen as late as that.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The largest annotation of objects that people apply; nobody here reads it.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Watches every kind, in these namespaces or, when none is named, in all. A task ends only when nobody takes its updates any more.
+pub fn spawn(client: &Client, namespaces: &[String], updates: &mpsc::Sender<Update>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let mut watch = |kind: &'static str, task: futures::future::BoxFuture<'static, ()>| {
+        tasks.spawn(task.instrument(info_span!("watch", kind)));
+    };
+    watch("Service", Box::pin(follow(namespaced::<Service>(client, namespaces), Update::Service, Some, updates.clone())));
+    watch("EndpointSlice", Box::pin(follow(namespaced::<EndpointSlice>(client, namespaces), Update::EndpointSlice, Some, updates.clone())));
+    watch("Ingress", Box::pin(follow(namespaced::<Ingress>(client, namespaces), Update::Ingress, Some, updates.clone())));
+    let classes: Vec<Api<DeserializeGuard<IngressClass>>> = vec![Api::all(client.clone())];
+    watch("IngressClass", Box::pin(follow(classes, Update::IngressClass, Some, updates.clone())));
+    watch("CanaryRelease", Box::pin(follow(releases(client, namespaces), Update::CanaryRelease, as_stored, updates.clone())));
+    tasks
+}
+
+fn namespaced<K>(client: &Client, namespaces: &[String]) -> Vec<Api<DeserializeGuard<K>>>
+where
+    K: Resource<Scope = NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespaces {
+        [] => vec![Api::all(client.clone())],
+        some => some.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect(),
+    }
+}
+
+fn releases(client: &Client, namespaces: &[String]) -> Vec<Api<DeserializeGuard<DynamicObject>>> {
+    let kind = canary_release();
+    match namespaces {
+        [] => vec![Api::all_with(client.clone(), &kind)],
+        some => some.iter().map(|namespace| Api::namespaced_with(client.clone(), namespace, &kind)).collect(),
+    }
+}
+
+/// A release as it is stored. That it cannot be text again is not known to happen; it would be as absent.
+fn as_stored(object: DynamicObject) -> Option<Value> {
+    serde_json::to_value(object).ok()
+}
+
+/// Follows one kind in all its namespaces.
+async fn follow<K, T>(
+    apis: Vec<Api<DeserializeGuard<K>>>,
+    update: fn(Delta<T>) -> Update,
+    shape: fn(K) -> Option<T>,
+    updates: mpsc::Sender<Update>,
+) where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let mut gather = Gather::new(apis.len());
+    let mut sources = select_all(apis.into_iter().enumerate().map(|(source, api)| events(api).map(move |event| (source, event)).boxed()));
+    while let Some((source, event)) = sources.next().await {
+        for delta in gather.take(source, seen(event, shape)) {
+            if updates.send(update(delta)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The events of one watch for ever. `Init` says only that a list is asked for, and as a success it would undo the waiting.
+fn events<K>(api: Api<DeserializeGuard<K>>) -> impl Stream<Item = watcher::Result<Event<DeserializeGuard<K>>>>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let events = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS));
+    events.try_filter(|event| std::future::ready(!matches!(event, Event::Init))).backoff(Patience::default())
+}
+
+/// What an event means, and a line in the log about each that means trouble.
+fn seen<K: Resource, T>(event: watcher::Result<Event<DeserializeGuard<K>>>, shape: fn(K) -> Option<T>) -> Seen<T> {
+    match event {
+        Ok(Event::Init) => Seen::Broken,
+        Ok(Event::InitApply(object)) => {
+            let (key, object) = read(object, shape);
+            object.map_or(Seen::Nothing, |object| Seen::Listing(key, object))
+        }
+        Ok(Event::InitDone) => Seen::Listed,
+        Ok(Event::Apply(object)) => {
+            let (key, object) = read(object, shape);
+            object.map_or_else(|| Seen::Deleted(key.clone()), |object| Seen::Applied(key.clone(), object))
+        }
+        Ok(Event::Delete(object)) => Seen::Deleted(key(&object)),
+        Err(error) if is_missing(&error) => Seen::Missing,
+        Err(error) => {
+            warn!(%error, "the watch is broken, and will be taken up again");
+            Seen::Broken
+        }
+    }
+}
+
+/// The object without what nobody reads; none when it is not of its kind's shape.
+fn read<K: Resource, T>(object: DeserializeGuard<K>, shape: fn(K) -> Option<T>) -> (Key, Option<T>) {
+    let key = key(&object);
+    match object.0 {
+        Ok(mut object) => {
+            object.managed_fields_mut().clear();
+            object.annotations_mut().remove(LAST_APPLIED);
+            (key, shape(object))
+        }
+        Err(invalid) => {
+            warn!(namespace = key.0, name = key.1, error = invalid.error, "an object is not of its kind's shape, and taken as absent");
+            (key, None)
+        }
+    }
+}
+
+fn key<K: Resource>(object: &K) -> Key {
+    (object.meta().namespace.clone().unwrap_or_default(), object.meta().name.clone().unwrap_or_default())
+}
+
+/// Whether the API server says that it does not know the kind: only then is it certain that there is no object.
+fn is_missing(error: &Error) -> bool {
+    let (Error::InitialListFailed(kube::Error::Api(status)) | Error::WatchStartFailed(kube::Error::Api(status))) = error else {
+        return false;
+    };
+    status.code == 404
+}
+
+/// kube's waits between attempts, cut short.
+#[derive(Default)]
+struct Patience(DefaultBackoff);
+
+impl Iterator for Patience {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|wait| wait.min(LONGEST_WAIT))
+    }
+}
+
+impl Backoff for Patience {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests;
