@@ -20,6 +20,7 @@ use crate::identity::Identity;
 use crate::release::{Canary, Override, Release, Scope, Split};
 use crate::spec::CanaryRelease;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use report::Report;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -64,15 +65,17 @@ pub struct Metadata {
 
 /// Parses an object that the API server gave.
 pub fn parse(object: &CanaryRelease) -> Parsed {
-    // Its only maps have text as keys, so it always is JSON.
-    parse_value(&serde_json::to_value(object).unwrap_or_default())
+    // The only maps of a spec have text as keys, so it always is JSON.
+    of(Metadata::of(&object.metadata), serde_json::to_value(&object.spec).unwrap_or_default())
 }
 
-/// Parses an object of any shape: one from a file, or one that was stored past the schema.
+/// Parses an object of any shape: one from a file, or one that was stored past the schema. Unlike [`parse()`] it sees unknown fields.
 pub fn parse_value(object: &Value) -> Parsed {
-    let metadata = Metadata::of(&object["metadata"]);
+    of(Metadata::read(&object["metadata"]), object["spec"].clone())
+}
+
+fn of(metadata: Metadata, mut spec: Value) -> Parsed {
     let mut report = Report::default();
-    let mut spec = object["spec"].clone();
     structure::check(&mut spec, &mut report);
     let enabled = spec["enabled"].as_bool().unwrap_or(true);
 
@@ -136,7 +139,17 @@ impl Parsed {
 }
 
 impl Metadata {
-    fn of(metadata: &Value) -> Self {
+    fn of(metadata: &ObjectMeta) -> Self {
+        Self {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+            generation: metadata.generation.unwrap_or(0),
+        }
+    }
+
+    fn read(metadata: &Value) -> Self {
         let text = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
         Self {
             namespace: text("namespace"),

@@ -1,7 +1,9 @@
 //! From the Rust types to the CRDs: CEL rules, and what Kubernetes' structural schemas want beyond what the derives give.
 //!
-//! serin's rules on schemas (ARCHITECTURE.md, "The API"): nothing is nullable, every list of a spec is atomic, no list item has a default,
-//! a value that is a number or a text has one schema. The first two are applied here, so that no type can forget them.
+//! Nothing is nullable, every list of a spec is atomic, no list item has a default (Argo CD would show drift for ever), and a value that is a
+//! number or a text has one schema. The first two are applied here, so that no type can forget them; `tests/schema.rs` holds all of them.
+//! CEL rules stand on the smallest node, never at the root or at `spec` and never with `oldSelf`: there they would refuse the status of
+//! objects that are stored already.
 
 use crate::CanaryRelease;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{

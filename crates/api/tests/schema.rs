@@ -1,4 +1,4 @@
-//! What every CRD of serin keeps to (ARCHITECTURE.md), and that the files in `crds/` are these.
+//! What every CRD of serin keeps to, and that the files in `crds/` are these.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;

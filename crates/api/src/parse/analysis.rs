@@ -1,4 +1,4 @@
-//! `spec.analysis`.
+//! `spec.analysis`. `confidence` is held to its bounds and not carried on: the judge of this version compares rates, not intervals.
 
 use super::report::Report;
 use super::{quantity, span};

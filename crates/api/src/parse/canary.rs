@@ -21,7 +21,7 @@ pub(super) fn parse(raw: CanarySpec, report: &mut Report) -> Option<Canary> {
     if raw.host.is_some() && raw.port.is_none() {
         report.invalid("spec.canary.port", "port is missing. A host needs one: add it to canary.");
     }
-    if raw.host.is_none() && (raw.scheme.is_some() || raw.preserve_host.is_some()) {
+    if raw.host.is_none() && (raw.scheme.is_some() || raw.preserve_host == Some(true)) {
         report.invalid("spec.canary", "scheme and preserveHost are for host. Remove them, or give host.");
     }
     if let Some(selector) = &raw.pod_selector {

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
         "canary needs at least one of service, podSelector, host, port, path",
     ),
     rule_required(".port", "!has(self.host) || has(self.port)", "host needs port"),
-    rule("has(self.host) || (!has(self.scheme) && !has(self.preserveHost))", "scheme and preserveHost need host"),
+    rule("has(self.host) || (!has(self.scheme) && (!has(self.preserveHost) || !self.preserveHost))", "scheme and preserveHost need host"),
 ]))]
 pub struct CanarySpec {
     /// A Service of this namespace. Of service, podSelector and host at most one. Default: the Service that the route names.
