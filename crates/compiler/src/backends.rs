@@ -12,8 +12,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// In standalone mode: the endpoints of a Service, in place of EndpointSlices; `IP:PORT`, separated by commas.
-const ENDPOINTS: &str = "serin.dev/endpoints";
-const SERVICE_OF_SLICE: &str = "kubernetes.io/service-name";
+pub(crate) const ENDPOINTS: &str = "serin.dev/endpoints";
+pub(crate) const SERVICE_OF_SLICE: &str = "kubernetes.io/service-name";
 
 /// One port of one Service that exists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,17 +166,16 @@ impl<'o> Backends<'o> {
     /// The Service of the namespace whose name is closest, when it is close.
     fn similar(&self, service: &Key, not: Option<&str>) -> Option<String> {
         let all = self.objects.services.range(Key::new(&*service.namespace, "")..).map(|(key, _)| key);
-        let affordable = all.take_while(|key| key.namespace == service.namespace && self.may_compare());
-        let names = affordable.map(|key| key.name.as_str());
-        similar(&service.name, names.filter(|name| Some(*name) != not))
+        let names = all.take_while(|key| key.namespace == service.namespace).map(|key| key.name.as_str());
+        self.closest(&service.name, names.filter(|name| Some(*name) != not))
     }
-}
 
-/// The name that is closest to `name`, when it may be a slip: at most 3 edits, and less than half of it.
-pub(crate) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let distances = names.map(|other| (strsim::damerau_levenshtein(name, other), other));
-    let (distance, closest) = distances.min()?;
-    (distance <= 3 && distance * 2 < name.chars().count()).then(|| closest.to_owned())
+    /// The name that is closest to `name`, when it may be a slip: at most 3 edits, and less than half of it.
+    pub(crate) fn closest<'a>(&self, name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+        let affordable = names.take_while(|_| self.may_compare());
+        let (distance, closest) = affordable.map(|other| (strsim::damerau_levenshtein(name, other), other)).min()?;
+        (distance <= 3 && distance * 2 < name.chars().count()).then(|| closest.to_owned())
+    }
 }
 
 /// What may be sent to an endpoint.

@@ -6,8 +6,8 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 /// `spec.controller` of the IngressClasses that are serin's.
 pub const CONTROLLER: &str = "serin.dev/ingress-controller";
 
-const DEFAULT: &str = "ingressclass.kubernetes.io/is-default-class";
-const ANNOTATION: &str = "kubernetes.io/ingress.class";
+pub(crate) const DEFAULT: &str = "ingressclass.kubernetes.io/is-default-class";
+pub(crate) const ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 /// Whose an Ingress is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serin_api::release::Port;
 use serin_api::{Condition, Finding, reason};
 use serin_routing::config::{HostMatch, PathMatch};
 use serin_routing::path::canonical;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 // Reasons that only Ingresses have; no condition of serin's kinds shows them.
 const UNSUPPORTED_BACKEND: &str = "UnsupportedBackend";
@@ -50,7 +50,12 @@ pub(crate) struct Lowered {
     pub(crate) findings: BTreeMap<Key, Vec<Finding>>,
     /// The others, and whose they are.
     pub(crate) not_ours: BTreeMap<Key, Class>,
+    /// Which of the others send to a Service: at most [`NEAR`] of them each.
+    pub(crate) near: BTreeMap<Key, BTreeSet<Key>>,
 }
+
+/// So many near misses are told; a namespace may have thousands.
+pub(crate) const NEAR: usize = 3;
 
 /// The routes of all Ingresses of ours. Of several for one host and path the oldest holds, within one Ingress the first.
 pub(crate) fn lower(objects: &Objects, options: &Options, backends: &Backends<'_>) -> Lowered {
@@ -64,6 +69,12 @@ pub(crate) fn lower(objects: &Objects, options: &Options, backends: &Backends<'_
                 lowered.findings.insert(key.clone(), reader.findings);
             }
             other => {
+                for service in services(ingress) {
+                    let near = lowered.near.entry(Key::new(&*key.namespace, service)).or_default();
+                    if near.len() < NEAR {
+                        near.insert(key.clone());
+                    }
+                }
                 lowered.not_ours.insert(key.clone(), other);
             }
         }
@@ -82,8 +93,8 @@ pub(crate) fn lower(objects: &Objects, options: &Options, backends: &Backends<'_
     lowered
 }
 
-/// The Services and fields that an Ingress names, whoever it belongs to: for hints.
-pub(crate) fn services(ingress: &Ingress) -> impl Iterator<Item = &str> {
+/// The Services that an Ingress names, whoever it belongs to.
+fn services(ingress: &Ingress) -> impl Iterator<Item = &str> {
     let spec = ingress.spec.iter();
     let default = spec.clone().filter_map(|spec| spec.default_backend.as_ref());
     let paths = spec.flat_map(|spec| spec.rules.iter().flatten()).filter_map(|rule| rule.http.as_ref());

@@ -128,7 +128,7 @@ impl<'o> Judge<'o> {
             }
         }
         if outcome.routes.is_empty() {
-            findings.insert(hints::no_route(sides, self.objects, self.lowered));
+            findings.insert(hints::no_route(sides, self.objects, self.lowered, self.backends));
         }
     }
 

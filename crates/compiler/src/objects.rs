@@ -1,6 +1,8 @@
 //! The cache: the last seen state of every object that the compiler reads, and no more of it than it reads.
 
 use crate::Key;
+use crate::backends::{ENDPOINTS, SERVICE_OF_SLICE};
+use crate::class;
 use crate::declared::Declared;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -93,8 +95,7 @@ macro_rules! cached {
 cached!(Service, services, Key::namespaced, |service: &mut Self| service.status = None);
 cached!(Ingress, ingresses, Key::namespaced, |ingress: &mut Self| ingress.status = None);
 cached!(IngressClass, classes, |meta: &ObjectMeta| Key::new("", meta.name.clone().unwrap_or_default()), |_: &mut Self| ());
-// The annotations of a slice tell the time of its last trigger, which changes each time and decides nothing.
-cached!(EndpointSlice, slices, Key::namespaced, |slice: &mut Self| slice.metadata.annotations = None);
+cached!(EndpointSlice, slices, Key::namespaced, |_: &mut Self| ());
 
 /// A CanaryRelease of any shape: from a file, or one that was stored past the schema. It shares its place with [`CanaryRelease`].
 #[derive(Debug, Clone, PartialEq)]
@@ -133,7 +134,7 @@ impl sealed::Cached for CanaryRelease {
     }
 }
 
-/// What changes with every write, or is of no meaning here.
+/// Leaves out what changes with every write, such as a slice's annotation with the time of its trigger, and what nobody here reads.
 fn strip(meta: &mut ObjectMeta) {
     meta.managed_fields = None;
     meta.resource_version = None;
@@ -141,6 +142,9 @@ fn strip(meta: &mut ObjectMeta) {
     meta.owner_references = None;
     meta.finalizers = None;
     if let Some(annotations) = &mut meta.annotations {
-        annotations.retain(|name, _| name.starts_with("serin.dev/") || name.contains("ingress"));
+        annotations.retain(|name, _| [ENDPOINTS, class::ANNOTATION, class::DEFAULT].contains(&name.as_str()));
+    }
+    if let Some(labels) = &mut meta.labels {
+        labels.retain(|name, _| name == SERVICE_OF_SLICE);
     }
 }

@@ -63,7 +63,10 @@ fn apply_release(objects: &mut Objects, mut document: Value, options: &Options) 
     objects.apply(AnyRelease(document.clone()));
     if document["status"]["traffic"]["release"] == "$id" {
         let compiled = compile(objects, options);
-        document["status"]["traffic"]["release"] = compiled.releases[&Key::new(namespace, name)].id.as_str().into();
+        let id = &compiled.releases[&Key::new(namespace, name)].id;
+        if !id.is_empty() {
+            document["status"]["traffic"]["release"] = id.as_str().into();
+        }
     }
     objects.apply(AnyRelease(document))
 }

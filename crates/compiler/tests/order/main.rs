@@ -1,0 +1,120 @@
+//! What is compiled depends on the objects that are there, and on nothing else: not on the order in which they came, not on what was
+//! there before, and not on a bad object beside them.
+
+mod objects;
+
+use objects::{Kind, Object, class, object, younger_ingress};
+use proptest::prelude::*;
+use serin_compiler::{Compiled, Objects, Options, compile};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that a watch says.
+#[derive(Debug, Clone)]
+enum Event {
+    Apply(Object),
+    Delete(Object),
+}
+
+type Stored = BTreeMap<(Kind, String), Object>;
+
+const OPTIONS: Options = Options { standalone: false };
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![4 => object().prop_map(Event::Apply), 1 => object().prop_map(Event::Delete)];
+    prop::collection::vec(event, 0..60).prop_map(|events| [vec![Event::Apply(class())], events].concat())
+}
+
+/// What an API server has after these events.
+fn stored(events: &[Event]) -> Stored {
+    let mut stored = Stored::new();
+    for event in events {
+        match event {
+            Event::Apply(object) => stored.insert(object.id(), object.clone()),
+            Event::Delete(object) => stored.remove(&object.id()),
+        };
+    }
+    stored
+}
+
+fn listed(stored: &Stored) -> Objects {
+    let mut cache = Objects::default();
+    for kind in Kind::ALL {
+        kind.replace(&mut cache, stored.values().filter(|object| object.kind == kind).cloned().collect());
+    }
+    cache
+}
+
+/// Each route in words: object, host and path, where it sends, and which releases it has.
+fn routes(compiled: &Compiled) -> BTreeSet<String> {
+    let config = &compiled.config;
+    let backend = |index: Option<usize>| index.map(|index| &config.backends[index]);
+    let route = |r: &serin_routing::config::Route| {
+        let releases: Vec<_> = r.releases.iter().map(|applied| (&config.releases[applied.release].name, backend(applied.canary))).collect();
+        format!("{} {:?} {:?} {:?} {releases:?}", r.object, r.host, r.path, backend(r.backend))
+    };
+    config.routes.iter().map(route).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn any_events_give_what_a_fresh_list_gives(events in events()) {
+        let mut cache = Objects::default();
+        for event in &events {
+            match event {
+                Event::Apply(object) => object.apply(&mut cache),
+                Event::Delete(object) => object.delete(&mut cache),
+            };
+        }
+        prop_assert_eq!(compile(&cache, &OPTIONS), compile(&listed(&stored(&events)), &OPTIONS));
+    }
+
+    #[test]
+    fn order_of_arrival_decides_nothing(
+        (one, other) in events().prop_map(|events| stored(&events).into_values().collect::<Vec<_>>())
+            .prop_flat_map(|objects| (Just(objects.clone()), Just(objects).prop_shuffle())),
+    ) {
+        let [one, other] = [one, other].map(|objects| {
+            let mut cache = Objects::default();
+            for object in objects {
+                object.apply(&mut cache);
+            }
+            compile(&cache, &OPTIONS)
+        });
+        prop_assert_eq!(one, other);
+    }
+
+    #[test]
+    fn change_that_does_not_matter_changes_nothing(events in events(), last in object()) {
+        let mut cache = listed(&stored(&events));
+        let before = compile(&cache, &OPTIONS);
+        if !last.apply(&mut cache) {
+            prop_assert_eq!(&before, &compile(&cache, &OPTIONS));
+        }
+        prop_assert!(!last.apply(&mut cache), "the same object twice");
+    }
+
+    #[test]
+    fn config_is_in_order_and_points_only_at_what_it_has(events in events()) {
+        let config = compile(&listed(&stored(&events)), &OPTIONS).config;
+        let places: Vec<_> = config.routes.iter().map(|r| (&r.host, &r.path)).collect();
+        prop_assert!(places.is_sorted() && places.windows(2).all(|pair| pair[0] != pair[1]), "{:?}", places);
+        let targets = config.routes.iter().flat_map(|r| r.releases.iter().map(|applied| applied.canary).chain([r.backend])).flatten();
+        prop_assert_eq!(targets.collect::<BTreeSet<_>>(), (0..config.backends.len()).collect::<BTreeSet<_>>());
+        prop_assert!(config.routes.iter().flat_map(|r| &r.releases).all(|applied| applied.release < config.releases.len()));
+        for backend in &config.backends {
+            prop_assert!(backend.ready.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", backend);
+            prop_assert!(backend.draining.iter().all(|address| !backend.ready.contains(address)), "{:?}", backend);
+        }
+    }
+
+    #[test]
+    fn younger_ingress_takes_no_route_from_another(events in events(), intruder in younger_ingress()) {
+        let mut cache = listed(&stored(&events));
+        let before = routes(&compile(&cache, &OPTIONS));
+        intruder.apply(&mut cache);
+        let after = routes(&compile(&cache, &OPTIONS));
+        prop_assert!(before.is_subset(&after), "{:#?}\nwas\n{:#?}", after, before);
+    }
+}
