@@ -57,6 +57,9 @@ pub(crate) struct Backends<'o> {
     built: RefCell<BTreeMap<Target, Backend>>,
 }
 
+/// The longest name of an object; files may have longer ones, which cost the square of their length to compare.
+const LONGEST_NAME: usize = 253;
+
 /// Hints must not cost more than the table: a namespace may have thousands of Services, and as many misspelt references.
 const COMPARISONS: usize = 50_000;
 
@@ -172,9 +175,12 @@ impl<'o> Backends<'o> {
 
     /// The name that is closest to `name`, when it may be a slip: at most 3 edits, and less than half of it.
     pub(crate) fn closest<'a>(&self, name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-        let affordable = names.take_while(|_| self.may_compare());
+        if name.len() > LONGEST_NAME {
+            return None;
+        }
+        let affordable = names.filter(|other| name.len().abs_diff(other.len()) <= 3).take_while(|_| self.may_compare());
         let (distance, closest) = affordable.map(|other| (strsim::damerau_levenshtein(name, other), other)).min()?;
-        (distance <= 3 && distance * 2 < name.chars().count()).then(|| closest.to_owned())
+        (distance <= 3 && distance * 2 < name.len()).then(|| closest.to_owned())
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Declared {
     pub(crate) parsed: Parsed,
     /// The id that the spec gives; empty when that cannot be told, and no traffic is of an empty one.
     pub(crate) id: String,
+    /// It is being deleted, and only someone's finalizer keeps it: it decides nothing, as if it were gone.
+    pub(crate) deleting: bool,
     /// The value of the abort annotation.
     pub(crate) abort: Option<String>,
     pub(crate) status: Status,
@@ -57,6 +59,7 @@ impl Declared {
             age: Age::new(parsed.metadata.created, &key),
             id: parsed.id(None).unwrap_or_default(),
             parsed,
+            deleting: !object["metadata"]["deletionTimestamp"].is_null(),
             abort: text(&object["metadata"]["annotations"][ABORT]),
             status: Status::of(&object["status"]),
             key,

@@ -18,13 +18,13 @@ pub(crate) enum Standing {
     Serving,
     /// Under way: all goes to stable, and no broader release takes over (S14).
     Aborted,
-    /// Completed or disabled: decides nothing and holds nothing.
+    /// Completed, disabled or on its way out: decides nothing and holds nothing.
     Over,
 }
 
 impl Standing {
     pub(crate) fn of(declared: &Declared) -> Self {
-        if !declared.parsed.enabled || declared.parsed.scope.is_none() {
+        if declared.deleting || !declared.parsed.enabled || declared.parsed.scope.is_none() {
             return Self::Over;
         }
         match declared.status.phase.as_str() {
