@@ -211,11 +211,7 @@ impl Shard {
         if let Some(cells) = sides.get(&key) {
             return Arc::clone(cells);
         }
-        let mut epochs: Vec<u64> = sides.keys().filter(|k| k.uid == key.uid && k.side == side).map(|k| k.epoch).collect();
-        epochs.sort_unstable();
-        if let Some(oldest) = epochs.len().checked_sub(EPOCHS).map(|surplus| epochs[surplus]) {
-            sides.retain(|k, _| k.uid != key.uid || k.side != side || k.epoch > oldest);
-        }
+        fold_oldest(&mut sides, &key);
         Arc::clone(sides.entry(key).or_default())
     }
 
@@ -259,6 +255,15 @@ impl SideCells {
         self.latency.count(latency);
     }
 
+    fn add(&self, other: &Self) {
+        let pairs = [(&self.requests, &other.requests), (&self.failures, &other.failures), (&self.unavailable, &other.unavailable)];
+        let lists = [(&self.by[..], &other.by[..]), (&self.fallbacks, &other.fallbacks), (&self.responses, &other.responses)];
+        for (cell, more) in pairs.into_iter().chain(lists.into_iter().flat_map(|(cells, more)| cells.iter().zip(more))) {
+            add(cell, more.load(Relaxed));
+        }
+        self.latency.add(&other.latency);
+    }
+
     fn add_to(&self, counts: &mut Counts) {
         let get = |cell: &AtomicU64| cell.load(Relaxed);
         counts.requests += get(&self.requests);
@@ -300,6 +305,20 @@ impl SideKey {
 impl ReleaseCounts {
     fn order(&self) -> (&str, &str, &str, &str, u64, bool) {
         (&self.namespace, &self.name, &self.uid, &self.id, self.epoch, self.side == Side::Canary)
+    }
+}
+
+/// Makes room for another epoch: the oldest of too many is added to the one after it, so that no sum over epochs ever falls.
+fn fold_oldest(sides: &mut HashMap<SideKey, Arc<SideCells>>, new: &SideKey) {
+    let same = |key: &SideKey| key.uid == new.uid && key.id == new.id && key.side == new.side;
+    let mut epochs: Vec<u64> = sides.keys().filter(|key| same(key)).map(|key| key.epoch).collect();
+    if epochs.len() < EPOCHS {
+        return;
+    }
+    epochs.sort_unstable();
+    let of = |epoch: u64| SideKey { epoch, ..new.clone() };
+    if let (Some(oldest), Some(next)) = (sides.remove(&of(epochs[0])), sides.get(&of(epochs[1]))) {
+        next.add(&oldest);
     }
 }
 

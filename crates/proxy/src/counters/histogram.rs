@@ -64,9 +64,19 @@ impl Cells {
 
     /// Counts one. Only the worker that owns the cells may, so that it takes no atomic read-modify-write.
     pub(crate) fn count(&self, latency: Duration) {
-        let cell = &self.0[cell(latency)];
-        cell.store(cell.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        add(&self.0[cell(latency)], 1);
     }
+
+    /// Adds what was counted elsewhere. Only the worker that owns the cells may.
+    pub(crate) fn add(&self, other: &Self) {
+        for (cell, more) in self.0.iter().zip(other.0.iter()) {
+            add(cell, more.load(Ordering::Relaxed));
+        }
+    }
+}
+
+fn add(cell: &AtomicU32, more: u32) {
+    cell.store(cell.load(Ordering::Relaxed).saturating_add(more), Ordering::Relaxed);
 }
 
 fn cell(latency: Duration) -> usize {

@@ -6,10 +6,11 @@ use crate::gate::{self, Fault};
 use crate::settings::Timeouts;
 use bytes::{Buf, BytesMut};
 use std::cell::Cell;
+use std::fmt;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -23,7 +24,7 @@ const HEAD_PIECE: usize = 4 * 1024;
 const READ_AHEAD: usize = 16 * 1024;
 
 /// What the gate and the service of one connection tell each other.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Connection {
     /// The verdict on the head that hyper was given last.
     verdict: Cell<Option<Refusal>>,
@@ -33,6 +34,8 @@ pub(crate) struct Connection {
     answered: Cell<bool>,
     /// No request is begun any more.
     closing: Cell<bool>,
+    /// Whoever reads, while the next request is there and waits for the end of the response.
+    reader: Cell<Option<Waker>>,
 }
 
 /// Why a client's request is not served.
@@ -81,6 +84,12 @@ enum Phase {
     Refused,
 }
 
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("broken", &self.broken).field("closing", &self.closing).finish_non_exhaustive()
+    }
+}
+
 impl Connection {
     /// The verdict on the request that hyper just gave to the service.
     pub(crate) fn verdict(&self) -> Option<Refusal> {
@@ -95,6 +104,9 @@ impl Connection {
     /// The whole response was given to hyper.
     pub(crate) fn answered(&self) {
         self.answered.set(true);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 
     /// No further request is begun.
@@ -162,11 +174,11 @@ impl ClientIo {
             if self.phase == Phase::Response {
                 continue;
             }
-            match self.wait(cx) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
+            if ready!(self.wait(cx))? == 0 {
+                if self.phase == Phase::Body {
+                    self.connection.broken.set(Some(Refusal::Fault(Fault::Truncated)));
+                }
+                return Poll::Ready(Ok(()));
             }
         }
     }
@@ -216,6 +228,9 @@ impl ClientIo {
                 Poll::Pending => break,
             }
         }
+        if !self.held.is_empty() {
+            self.connection.reader.set(Some(cx.waker().clone()));
+        }
         Poll::Pending
     }
 
@@ -263,7 +278,7 @@ impl ClientIo {
 impl AsyncRead for ClientIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.released == 0 {
-            std::task::ready!(self.advance(cx))?;
+            ready!(self.advance(cx))?;
         }
         let piece = self.released.min(buffer.remaining());
         buffer.put_slice(&self.held[..piece]);
@@ -294,7 +309,7 @@ impl AsyncWrite for ClientIo {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.shut {
-            std::task::ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
             self.shut = true;
             let linger = self.timeouts.linger;
             self.read.start(linger);

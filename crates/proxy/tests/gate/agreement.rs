@@ -1,7 +1,8 @@
 //! hyper sees the same requests with the same ends, given what the gate released.
 
 use crate::mutate::mutated;
-use crate::support::{Seen, cases, requests, send};
+use crate::cases::requests;
+use crate::support::{Seen, long_or, send};
 use hyper::body::{Body, Incoming};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
@@ -159,7 +160,7 @@ fn another_end_would_be_noticed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(20_000, 1_000_000)))]
+    #![proptest_config(ProptestConfig::with_cases(long_or(20_000, 1_000_000)))]
 
     #[test]
     fn hyper_sees_the_ends_of_mutated_cases(bytes in mutated()) {

@@ -1,6 +1,8 @@
 //! The gate for requests: its table of cases, its limits, and that the way bytes are split changes nothing.
 
 mod agreement;
+#[path = "../cases/requests.rs"]
+mod cases;
 mod mutate;
 mod response;
 mod support;
@@ -10,7 +12,8 @@ use serin_proxy::gate::head::parse;
 use serin_proxy::gate::stream::{Event, Requests, Step};
 use serin_proxy::gate::{Fault, Limits};
 use std::collections::HashSet;
-use support::{cases, requests, send};
+use cases::requests;
+use support::{long_or, send};
 
 #[test]
 fn each_case_is_seen_as_its_row_says() {
@@ -174,7 +177,7 @@ fn tunnel_before_the_request_has_ended_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(20_000, 500_000)))]
+    #![proptest_config(ProptestConfig::with_cases(long_or(20_000, 500_000)))]
 
     #[test]
     fn any_split_of_mutated_cases_gives_the_same(bytes in mutate::mutated(), mut ends in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {

@@ -51,7 +51,7 @@ const PIECES: &[&[u8]] = &[
 
 /// One to three pieces put in, or written over as many bytes, or taken out.
 pub(crate) fn mutated() -> impl Strategy<Value = Vec<u8>> {
-    let cases: Vec<Vec<u8>> = crate::support::requests().into_iter().map(|case| case.bytes).collect();
+    let cases: Vec<Vec<u8>> = crate::cases::requests().into_iter().map(|case| case.bytes).collect();
     let mutation = (any::<prop::sample::Index>(), 0..3_u8, prop::sample::select(PIECES));
     (prop::sample::select(cases), prop::collection::vec(mutation, 1..4)).prop_map(|(mut bytes, mutations)| {
         for (at, kind, piece) in mutations {

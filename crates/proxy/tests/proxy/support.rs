@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails. Nothing waits for it to pass.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Settings on a free port of loopback.
 pub(crate) fn settings() -> Settings {
@@ -165,7 +165,7 @@ pub(crate) struct Message {
 impl Message {
     /// The next one; `None` when there is no whole one.
     pub(crate) fn read(from: &mut impl BufRead, bodiless: bool) -> Option<Self> {
-        let line = line(from)?;
+        let line = line_of(from)?;
         let mut message = Self { line, fields: fields(from)?, ..Self::default() };
         if bodiless || message.line.contains(" 204 ") || message.line.contains(" 304 ") {
             return Some(message);
@@ -177,15 +177,14 @@ impl Message {
                     message.trailers = fields(from)?;
                     return Some(message);
                 }
-                let start = message.body.len();
-                message.body.resize(start + size, 0);
-                from.read_exact(&mut message.body[start..]).ok()?;
+                exactly(from, size as u64, &mut message.body)?;
                 line_of(from).filter(String::is_empty)?;
             }
         }
+        let mut body = Vec::new();
         if let Some(length) = message.field("content-length") {
-            message.body.resize(length.parse().ok()?, 0);
-            from.read_exact(&mut message.body).ok()?;
+            exactly(from, length.parse().ok()?, &mut body)?;
+            message.body = body;
         }
         Some(message)
     }
@@ -208,8 +207,9 @@ impl Message {
     }
 }
 
-fn line(from: &mut impl BufRead) -> Option<String> {
-    line_of(from)
+fn exactly(from: &mut impl BufRead, length: u64, to: &mut Vec<u8>) -> Option<()> {
+    let read = from.take(length).read_to_end(to).ok()?;
+    (read as u64 == length).then_some(())
 }
 
 fn line_of(from: &mut impl BufRead) -> Option<String> {
@@ -257,12 +257,22 @@ impl Client {
 
     /// The next response.
     pub(crate) fn response(&mut self) -> Message {
-        Message::read(&mut self.reader, false).expect("a whole response")
+        self.try_response(false).expect("a whole response")
     }
 
     /// The next response, to HEAD.
     pub(crate) fn response_to_head(&mut self) -> Message {
-        Message::read(&mut self.reader, true).expect("a response head")
+        self.try_response(true).expect("a response head")
+    }
+
+    /// The next response that is not an interim one, to HEAD or not; `None` when there is no whole one.
+    pub(crate) fn try_response(&mut self, to_head: bool) -> Option<Message> {
+        loop {
+            let response = Message::read(&mut self.reader, to_head)?;
+            if response.status() >= 200 {
+                return Some(response);
+            }
+        }
     }
 
     /// Sends a request and reads its response.
@@ -272,9 +282,13 @@ impl Client {
 
     /// What still comes until the proxy closes.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
+        self.try_rest().expect("the proxy closes in time")
+    }
+
+    /// The same; `None` when it does not close in time, or resets.
+    pub(crate) fn try_rest(&mut self) -> Option<Vec<u8>> {
         let mut rest = Vec::new();
-        self.reader.read_to_end(&mut rest).expect("the proxy closes in time");
-        rest
+        self.reader.read_to_end(&mut rest).ok().map(|_| rest)
     }
 
     /// The end of what the client sends.
