@@ -68,12 +68,15 @@ fn value(field: &str, raw: &ValueMatch, report: &mut Report) {
     if let Some(regex) = &raw.regex
         && let Err(error) = RegexBuilder::new(regex).size_limit(EXPRESSION).build()
     {
-        // Its text has several lines; the last one says what is wrong.
-        let error = error.to_string();
-        let cause = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        report.invalid(
-            &format!("{field}.regex"),
-            format!("regex does not compile: {cause}. Look-around and back-references are not part of it."),
-        );
+        let message = match &error {
+            regex::Error::CompiledTooBig(_) => "regex takes too much memory. Repeat less in it.".to_owned(),
+            // The text has several lines; the last one says what is wrong.
+            _ => {
+                let text = error.to_string();
+                let cause = text.lines().last().unwrap_or_default().trim_start_matches("error: ").trim_end_matches('.');
+                format!("regex does not compile: {cause}.")
+            }
+        };
+        report.invalid(&format!("{field}.regex"), message);
     }
 }

@@ -16,12 +16,9 @@ impl Report {
 
     /// The spec is right at `field`, but this version does not serve it.
     pub(super) fn not_implemented(&mut self, field: &str) {
-        let name = last(field);
-        self.say(
-            reason::NOT_IMPLEMENTED,
-            field,
-            format!("This version of serin does not serve {name} yet. Leave it out, or use a version that does."),
-        );
+        let name = field.strip_prefix("spec.").unwrap_or(field);
+        let message = format!("This version of serin does not serve {name} yet. Leave it out, or use a version that does.");
+        self.say(reason::NOT_IMPLEMENTED, field, message);
     }
 
     pub(super) fn say(&mut self, reason: &'static str, field: &str, message: impl Into<String>) {

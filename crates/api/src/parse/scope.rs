@@ -43,8 +43,8 @@ fn route(raw: &RouteRef, report: &mut Report) -> Option<RouteScope> {
         report.invalid("spec.scope.route", "host and path are for kind Ingress. Use rule for an HTTPRoute or GRPCRoute.");
     }
     if !ingress && report.is_clean("spec.scope.route") {
-        let kind = if raw.kind == RouteKind::HttpRoute { "HTTPRoute" } else { "GRPCRoute" };
-        let message = format!("This version of serin does not serve a {kind} yet. Name an Ingress, or use a version that does.");
+        let kind = if raw.kind == RouteKind::HttpRoute { "an HTTPRoute" } else { "a GRPCRoute" };
+        let message = format!("This version of serin does not serve {kind} yet. Name an Ingress, or use a version that does.");
         report.say(crate::reason::NOT_IMPLEMENTED, "spec.scope.route.kind", message);
     }
     Some(RouteScope { name: raw.name.clone(), host: raw.host.clone(), path: raw.path.clone() })

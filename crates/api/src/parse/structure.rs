@@ -48,13 +48,17 @@ fn node(schema: &JSONSchemaProps, value: &mut Value, field: &str, report: &mut R
         *value = whole.into();
     }
     if schema.x_kubernetes_int_or_string == Some(true) {
-        return scalar(schema, value, field, "a whole number, or a text in quotes", report);
+        let wanted = schema.pattern.as_deref().map_or_else(String::new, words);
+        return scalar(schema, value, field, &wanted, report);
     }
     match (schema.type_.as_deref(), &mut *value) {
         (Some("object"), Value::Object(members)) => object(schema, members, field, report),
         (Some("array"), Value::Array(items)) => array(schema, items, field, report),
         (Some("boolean"), Value::Bool(_)) => {}
-        (Some("string"), _) => scalar(schema, value, field, "a text; put it in quotes", report),
+        (Some("string"), _) => {
+            let wanted = schema.pattern.as_deref().map_or("a text; put it in quotes".to_owned(), words);
+            scalar(schema, value, field, &wanted, report);
+        }
         (Some("integer"), _) => scalar(schema, value, field, "a whole number", report),
         (Some(kind), value) => {
             let wanted = match kind {
@@ -132,7 +136,7 @@ fn scalar(schema: &JSONSchemaProps, value: &Value, field: &str, wanted: &str, re
                 report.invalid(field, format!("{name} is {number}; the most is {most}."));
             }
         }
-        Value::Number(number) if takes_text && takes_number => {
+        Value::Number(number) if takes_text && takes_number && fits(schema, &number.to_string()) => {
             report.invalid(field, format!("{name} is {number}, which is read as a floating-point number. Put it in quotes: \"{number}\"."));
         }
         _ => report.invalid(field, format!("{name} is {}; it must be {wanted}.", shown(value))),
@@ -151,19 +155,27 @@ fn text(schema: &JSONSchemaProps, text: &str, field: &str, report: &mut Report) 
     }
     let before = report.0.len();
     bounds(text.chars().count(), schema.min_length, schema.max_length, "characters", field, report);
-    let fits = |pattern: &String| SPEC.1.get(pattern).is_none_or(|regex| regex.is_match(text));
     if before == report.0.len()
-        && let Some(pattern) = schema.pattern.as_ref().filter(|pattern| !fits(pattern))
+        && let Some(pattern) = schema.pattern.as_ref().filter(|_| !fits(schema, text))
     {
         report.invalid(field, format!("{name} is {text:?}; it must be {}.", words(pattern)));
     }
+}
+
+/// Whether a text is of the pattern that a schema asks for.
+fn fits(schema: &JSONSchemaProps, text: &str) -> bool {
+    let regex = schema.pattern.as_ref().and_then(|pattern| SPEC.1.get(pattern));
+    regex.is_none_or(|regex| regex.is_match(text))
 }
 
 fn bounds(count: usize, least: Option<i64>, most: Option<i64>, what: &str, field: &str, report: &mut Report) {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let name = last(field);
     if let Some(least) = least.filter(|least| count < *least) {
-        report.invalid(field, format!("{name} has {count} {what}; the least is {least}. Leave it out when there is nothing to say."));
+        match count {
+            0 => report.invalid(field, format!("{name} is empty. Fill it, or leave it out.")),
+            _ => report.invalid(field, format!("{name} has {count} {what}; the least is {least}.")),
+        }
     }
     if let Some(most) = most.filter(|most| count > *most) {
         report.invalid(field, format!("{name} has {count} {what}; the most is {most}."));
