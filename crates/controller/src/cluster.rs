@@ -5,8 +5,10 @@
 //! says that leadership is over, so a replica that was frozen does not wake up writing.
 
 mod clock;
+pub mod events;
 pub mod lease;
 pub mod watch;
+pub mod writer;
 
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
