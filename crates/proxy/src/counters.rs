@@ -180,6 +180,11 @@ impl Counters {
         totals
     }
 
+    /// The open connections of clients of each worker.
+    pub fn connections_by_worker(&self) -> Vec<u64> {
+        self.0.shards.iter().map(|shard| shard.open.load(Relaxed)).collect()
+    }
+
     pub(crate) fn shards(&self) -> &[Arc<Shard>] {
         &self.0.shards
     }

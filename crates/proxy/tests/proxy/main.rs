@@ -3,5 +3,8 @@
 mod basics;
 #[path = "../cases/requests.rs"]
 mod cases;
+mod continuity;
 mod framing;
+mod split;
+mod streams;
 mod support;

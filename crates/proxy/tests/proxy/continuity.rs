@@ -1,0 +1,130 @@
+//! Nobody notices a change: tables swapped, endpoints moved, the proxy drained.
+
+use crate::support::{Client, Origin, PATIENCE, eventually, everything_to, publish, release_of, serve, settings, wait_for};
+use serin_proxy::Settings;
+use serin_routing::{Policies, Table};
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn no_request_fails_over_200_tables_under_load() {
+    let origins: Vec<_> = (0..4).map(|n| Origin::saying(["a", "b", "c", "d"][n])).collect();
+    let at = |n: usize| origins[n % 4].address;
+    let proxy = serve(settings(), release_of(&[at(0)], &[at(1)], 100, 10));
+    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut client = Client::of(&proxy);
+                while !stop.load(Ordering::Relaxed) {
+                    assert_eq!(client.get("/").status(), 200);
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for n in 0..200 {
+            let before = answered.load(Ordering::Relaxed);
+            publish(&proxy, release_of(&[at(n)], &[at(n + 1)], 100, u32::try_from(n % 100).expect("small")));
+            eventually("requests go on", || answered.load(Ordering::Relaxed) >= before + 4);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(proxy.counters().totals().failures.is_empty(), "{:?}", proxy.counters().totals().failures);
+}
+
+#[test]
+fn table_is_served_when_publish_says_so_and_a_long_response_keeps_no_old_one() {
+    let (send, receive) = channel::<Vec<u8>>();
+    let receive = Mutex::new(receive);
+    let slow = Origin::talking(move |mut stream: TcpStream| {
+        let receive = receive.lock().expect("no panic");
+        while let Ok(bytes) = receive.recv() {
+            stream.write_all(&bytes).expect("the proxy reads");
+        }
+    });
+    let fast = Origin::saying("fast");
+    let proxy = serve(settings(), everything_to(&[]));
+    let old = Arc::new(Table::new(everything_to(&[slow.address]), &mut Policies::default()));
+    let seen = Arc::downgrade(&old);
+    wait_for(proxy.publish(old));
+    let mut client = Client::of(&proxy);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    send.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab".to_vec()).expect("an origin");
+    let mut head = [0; 15];
+    std::io::Read::read_exact(&mut client.reader, &mut head).expect("the response begins");
+    publish(&proxy, everything_to(&[fast.address]));
+    for _ in 0..16 {
+        assert_eq!(Client::of(&proxy).get("/").text(), "fast");
+    }
+    assert!(seen.upgrade().is_none(), "nobody holds the old table");
+    send.send(b"cd".to_vec()).expect("an origin");
+    let mut rest = Vec::new();
+    while !rest.ends_with(b"\r\n\r\nabcd") {
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut client.reader, &mut byte).expect("the response ends");
+        rest.extend(byte);
+    }
+}
+
+#[test]
+fn drain_ends_what_is_under_way_and_loses_nothing() {
+    let release = Arc::new(AtomicBool::new(false));
+    let held = Arc::clone(&release);
+    let origin = Origin::answering(move |request| {
+        while request.line.contains("/slow") && !held.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone".to_vec()
+    });
+    let proxy = serve(settings(), everything_to(&[origin.address]));
+    let (address, counters) = (proxy.local_addr(), proxy.counters());
+    let mut idle = Client::of(&proxy);
+    assert_eq!(idle.get("/").text(), "done");
+    let mut busy: Vec<_> = (0..4).map(|_| Client::of(&proxy)).collect();
+    for client in &mut busy {
+        client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    eventually("all are accepted", || counters.totals().open_connections == 5);
+    let draining = thread::spawn(move || wait_for(proxy.drain(Duration::from_millis(200), PATIENCE)));
+    // While the news spreads, new connections are served.
+    assert_eq!(Client::to(address).get("/").text(), "done");
+    assert_eq!(idle.rest(), b"", "an idle connection is closed");
+    eventually("new ones are refused", || TcpStream::connect(address).is_err());
+    release.store(true, Ordering::Relaxed);
+    for client in &mut busy {
+        let response = client.response();
+        assert_eq!((response.text(), response.field("connection")), ("done", Some("close")));
+        assert_eq!(client.rest(), b"");
+    }
+    draining.join().expect("the drain ends");
+}
+
+#[test]
+fn drain_cuts_off_after_its_grace() {
+    let origin = Origin::talking(|_stream| thread::park());
+    let proxy = serve(settings(), everything_to(&[origin.address]));
+    let mut client = Client::of(&proxy);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let connections = Arc::clone(&origin.connections);
+    eventually("the origin is asked", || connections.load(Ordering::SeqCst) == 1);
+    wait_for(proxy.drain(Duration::ZERO, Duration::from_millis(50)));
+    assert_eq!(client.try_rest().unwrap_or_default(), b"");
+}
+
+#[test]
+fn one_worker_is_not_left_with_all_connections() {
+    let origin = Origin::saying("");
+    let proxy = serve(Settings { workers: 4, ..settings() }, everything_to(&[origin.address]));
+    let mut clients: Vec<_> = (0..40).map(|_| Client::of(&proxy)).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status(), 200);
+    }
+    let loads = proxy.counters().connections_by_worker();
+    let (least, most) = (loads.iter().min(), loads.iter().max());
+    assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 6), "{loads:?}");
+}
