@@ -25,17 +25,45 @@ pub(crate) struct Judge<'o> {
     objects: &'o Objects,
     lowered: &'o Lowered,
     backends: &'o Backends<'o>,
-    /// The routes of each namespace, by index of [`Lowered::places`].
-    places: BTreeMap<&'o str, Vec<usize>>,
+    places: BTreeMap<&'o str, Places<'o>>,
     /// Who holds each scope, by namespace and scope.
     holders: BTreeMap<(&'o str, String), &'o Declared>,
 }
 
+/// The routes of a namespace, by index of [`Lowered::places`]: a release looks at few of them.
+#[derive(Debug, Default)]
+struct Places<'o> {
+    all: Vec<usize>,
+    by_service: BTreeMap<&'o str, Vec<usize>>,
+    by_ingress: BTreeMap<&'o str, Vec<usize>>,
+}
+
+impl Places<'_> {
+    /// Those that a release may take, or that may point at its canary; each once and in order.
+    fn near(&self, sides: Sides<'_>) -> Vec<usize> {
+        let of = |service: Option<&String>| service.and_then(|service| self.by_service.get(service.as_str())).into_iter().flatten();
+        match (&sides.scope.route, &sides.scope.service) {
+            (Some(route), _) => self.by_ingress.get(route.name.as_str()).cloned().unwrap_or_default(),
+            (None, None) => self.all.clone(),
+            (None, service) => {
+                let canary = sides.canary.and_then(|canary| canary.service.as_ref());
+                let near: BTreeSet<_> = of(service.as_ref()).chain(of(canary)).copied().collect();
+                near.into_iter().collect()
+            }
+        }
+    }
+}
+
 impl<'o> Judge<'o> {
     pub(crate) fn new(objects: &'o Objects, lowered: &'o Lowered, backends: &'o Backends<'o>) -> Self {
-        let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut places: BTreeMap<_, Places<'_>> = BTreeMap::new();
         for (index, place) in lowered.places.iter().enumerate() {
-            places.entry(place.ingress.namespace.as_str()).or_default().push(index);
+            let of_namespace = places.entry(place.ingress.namespace.as_str()).or_default();
+            of_namespace.all.push(index);
+            of_namespace.by_ingress.entry(place.ingress.name.as_str()).or_default().push(index);
+            if let Some(service) = &place.service {
+                of_namespace.by_service.entry(service.as_str()).or_default().push(index);
+            }
         }
         Self { objects, lowered, backends, places, holders: holders(objects) }
     }
@@ -83,7 +111,7 @@ impl<'o> Judge<'o> {
     /// The routes that take part, with side B on each.
     fn routes(&self, sides: Sides<'_>, outcome: &mut ReleaseOutcome, findings: &mut BTreeSet<Finding>) -> Vec<(usize, Option<Target>)> {
         let mut canaries = Vec::new();
-        for &index in self.places.get(sides.namespace).into_iter().flatten() {
+        for index in self.places.get(sides.namespace).map(|places| places.near(sides)).unwrap_or_default() {
             let place = &self.lowered.places[index];
             let in_scope = scope::takes(sides.scope, place);
             // After finalising, a route no longer sends to the Service of the scope, but to the canary's.
