@@ -1,6 +1,6 @@
 //! Cluster objects to the table's config, and what is to be said to the author of each object.
 //!
-//! [`Objects`] is the cache, [`compile`] a pure function of it: equal objects give an equal result, whatever the order in which they
+//! [`Objects`] is the cache, [`compile()`] a pure function of it: equal objects give an equal result, whatever the order in which they
 //! came. One bad object harms only itself: it becomes a [`serin_api::Finding`], and every other route goes on. Not here: a watch, a
 //! clock, a write.
 

@@ -6,6 +6,7 @@ mod objects;
 use objects::{Kind, Object, class, object, younger_ingress};
 use proptest::prelude::*;
 use serin_compiler::{Compiled, Objects, Options, compile};
+use serin_routing::config::Traffic;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Something that a watch says.
@@ -106,6 +107,23 @@ proptest! {
         for backend in &config.backends {
             prop_assert!(backend.ready.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", backend);
             prop_assert!(backend.draining.iter().all(|address| !backend.ready.contains(address)), "{:?}", backend);
+        }
+    }
+
+    #[test]
+    fn replica_serves_no_more_than_status_says(events in events()) {
+        let stored = stored(&events);
+        for release in compile(&listed(&stored), &OPTIONS).config.releases {
+            let object = &stored[&(Kind::CanaryRelease, format!("{}/{}", release.namespace, release.name))].value;
+            prop_assert_eq!(&object["spec"]["enabled"], true, "a disabled release decides nothing");
+            let Traffic::Segment { segment, cap } = release.traffic else { continue };
+            let phase = object["status"]["phase"].as_str().unwrap_or_default();
+            prop_assert!(["Progressing", "Paused", "Steady", "Promoted"].contains(&phase), "{}", phase);
+            prop_assert!(object["metadata"]["annotations"]["serin.dev/abort"].is_null(), "an abort that status has not recorded");
+            prop_assert_eq!(&segment.release, &release.id);
+            prop_assert_eq!(&object["status"]["traffic"]["release"], segment.release.as_str());
+            prop_assert_eq!(&object["status"]["traffic"]["to"], segment.to);
+            prop_assert!(release.buckets == segment.buckets && cap <= segment.buckets);
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
     pub(crate) kind: Kind,
-    value: Value,
+    pub(crate) value: Value,
 }
 
 impl Kind {
@@ -189,11 +189,12 @@ fn release() -> impl Strategy<Value = Value> {
         json!({"buckets": 1000, "from": 0, "to": 100, "floor": 0, "epoch": 1, "release": id,
         "startsAt": "2026-01-01T00:00:00.000Z", "endsAt": "2026-01-01T00:00:00.000Z", "until": "2026-01-01T00:00:00.000Z"}),
     ]);
+    let abort = select(vec![json!({}), json!({}), json!({"serin.dev/abort": "1"})]);
     let spec = (scope, canary, strategy, any::<bool>())
         .prop_map(|(scope, canary, strategy, enabled)| json!({"enabled": enabled, "scope": scope, "canary": canary, "strategy": strategy}));
-    (select(NAMESPACES), select(&["r", "s", "t"][..]), created(), spec, phase, traffic).prop_map(
-        |(namespace, name, created, spec, phase, traffic)| {
-            let metadata = json!({"namespace": namespace, "name": name, "uid": name, "creationTimestamp": created});
+    (select(NAMESPACES), select(&["r", "s", "t"][..]), created(), spec, phase, traffic, abort).prop_map(
+        |(namespace, name, created, spec, phase, traffic, abort)| {
+            let metadata = json!({"namespace": namespace, "name": name, "uid": name, "creationTimestamp": created, "annotations": abort});
             json!({"metadata": metadata, "spec": spec, "status": {"phase": phase, "traffic": traffic}})
         },
     )
