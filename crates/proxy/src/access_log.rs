@@ -11,7 +11,7 @@ use serin_split::{Decision, Side};
 use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -94,10 +94,7 @@ fn write_all(form: AccessLog, entries: &Receiver<Box<Entry>>, mut to: impl Write
                 AccessLog::Text | AccessLog::Off => line.write_text(&mut to)?,
             }
             to.write_all(b"\n")?;
-            next = match entries.try_recv() {
-                Ok(entry) => Some(entry),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = entries.try_recv().ok();
         }
         to.flush()?;
     }

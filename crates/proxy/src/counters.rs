@@ -2,6 +2,7 @@
 
 mod histogram;
 
+use crate::pool::OpenConnections;
 use histogram::Cells;
 pub use histogram::Histogram;
 use serin_routing::{Release, Table};
@@ -24,6 +25,7 @@ pub struct Counters(Arc<Registry>);
 #[derive(Debug)]
 struct Registry {
     boot: String,
+    upstream: Arc<OpenConnections>,
     shards: Vec<Arc<Shard>>,
 }
 
@@ -132,6 +134,8 @@ pub struct Totals {
     pub accepted_connections: u64,
     /// Connections of clients that were refused because there were too many.
     pub refused_connections: u64,
+    /// Connections to origins that are open.
+    pub upstream_connections: u64,
     /// Lines of the access log that were dropped.
     pub unlogged: u64,
     /// All answers by the first digit of their status.
@@ -141,9 +145,9 @@ pub struct Totals {
 }
 
 impl Counters {
-    pub(crate) fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize, upstream: Arc<OpenConnections>) -> Self {
         let boot = RandomState::new().hash_one(std::process::id());
-        Self(Arc::new(Registry { boot: format!("{boot:016x}"), shards: (0..workers).map(|_| Arc::default()).collect() }))
+        Self(Arc::new(Registry { boot: format!("{boot:016x}"), upstream, shards: (0..workers).map(|_| Arc::default()).collect() }))
     }
 
     /// Which run of the process counted: another one begins at 0.
@@ -166,7 +170,7 @@ impl Counters {
 
     /// What does not belong to a release.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
+        let mut totals = Totals { upstream_connections: self.0.upstream.total() as u64, ..Totals::default() };
         for shard in &self.0.shards {
             totals.open_connections += shard.open.load(Relaxed);
             totals.accepted_connections += shard.accepted.load(Relaxed);
@@ -198,6 +202,26 @@ impl Counters {
                 sides.retain(|key, _| served.contains(key.uid.as_str()));
             }
         }
+    }
+}
+
+impl Counts {
+    /// Adds what was counted elsewhere of the same side.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.failures += other.failures;
+        self.by_bucket += other.by_bucket;
+        self.by_override += other.by_override;
+        self.by_group += other.by_group;
+        self.by_rollback += other.by_rollback;
+        self.fallbacks.to_consumer += other.fallbacks.to_consumer;
+        self.fallbacks.to_client_ip += other.fallbacks.to_client_ip;
+        self.fallbacks.to_request += other.fallbacks.to_request;
+        self.unavailable += other.unavailable;
+        for (sum, more) in self.responses.iter_mut().zip(other.responses) {
+            *sum += more;
+        }
+        self.latency.add(&other.latency);
     }
 }
 

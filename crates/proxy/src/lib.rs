@@ -14,6 +14,7 @@ mod failure;
 mod forward;
 mod io;
 mod listener;
+mod metrics;
 mod pool;
 mod proxy;
 mod record;

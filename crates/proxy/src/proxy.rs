@@ -20,7 +20,6 @@ use tokio::sync::oneshot;
 pub struct Proxy {
     address: SocketAddr,
     counters: Counters,
-    open: Arc<OpenConnections>,
     workers: Vec<Handle>,
     log: Option<JoinHandle<()>>,
     /// Tables that workers serve or may still hold. They are freed here, never by a worker.
@@ -52,13 +51,14 @@ impl Proxy {
         let listeners = listener::bind(settings.listen, workers)?;
         let address = listeners[0].local_addr()?;
         let (log, log_thread) = access_log::start(settings.access_log, log)?.unzip();
-        let (counters, settings, open) = (Counters::new(workers), Arc::new(settings), Arc::<OpenConnections>::default());
+        let (settings, open) = (Arc::new(settings), Arc::<OpenConnections>::default());
+        let counters = Counters::new(workers, Arc::clone(&open));
         let table = Arc::new(Table::new(Config::default(), &mut Policies::default()));
         let (mailboxes, messages): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
         let sibling =
             |(mailbox, shard): (&UnboundedSender<Message>, &Arc<_>)| Sibling { mailbox: mailbox.clone(), shard: Arc::clone(shard) };
         let siblings: Arc<[Sibling]> = mailboxes.iter().zip(counters.shards()).map(sibling).collect();
-        let mut proxy = Self { address, counters, open, workers: Vec::new(), log: log_thread, tables: Arc::default() };
+        let mut proxy = Self { address, counters, workers: Vec::new(), log: log_thread, tables: Arc::default() };
         for (index, ((listener, messages), mailbox)) in listeners.into_iter().zip(messages).zip(mailboxes).enumerate() {
             let start = Start {
                 index,
@@ -66,7 +66,7 @@ impl Proxy {
                 listener,
                 messages,
                 siblings: Arc::clone(&siblings),
-                open: Arc::clone(&proxy.open),
+                open: Arc::clone(&open),
                 table: Arc::clone(&table),
                 log: log.clone(),
             };
@@ -105,11 +105,6 @@ impl Proxy {
     /// What is counted.
     pub fn counters(&self) -> Counters {
         self.counters.clone()
-    }
-
-    /// How many connections to origins are open.
-    pub fn open_upstream_connections(&self) -> usize {
-        self.open.total()
     }
 
     /// Ends without failing a request: goes on accepting for `propagation`, until everyone knows that this replica leaves, and on while

@@ -20,9 +20,9 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::LocalSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 /// After an accept that failed, which it does at once again while file descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
@@ -76,6 +76,8 @@ pub(crate) struct Worker {
     siblings: Arc<[Sibling]>,
     draining: watch::Sender<bool>,
     connections: Cell<usize>,
+    /// Told when the last connection closes.
+    quiet: Notify,
 }
 
 /// What a worker does with its listener.
@@ -114,6 +116,7 @@ async fn serve(start: Start) -> io::Result<()> {
         siblings,
         draining: watch::Sender::new(false),
         connections: Cell::new(0),
+        quiet: Notify::new(),
     });
     let (mut accepting, mut grace, mut end) = (Accepting::On, Duration::ZERO, None);
     loop {
@@ -125,7 +128,7 @@ async fn serve(start: Start) -> io::Result<()> {
         let pause = async {
             match (&accepting, end) {
                 (Accepting::Until(until), _) => sleep_until(*until).await,
-                (Accepting::Off, Some(end)) => worker.quiet(end).await,
+                (Accepting::Off, Some(end)) => drop(timeout_at(end, worker.quiet.notified()).await),
                 _ => std::future::pending().await,
             }
         };
@@ -139,7 +142,10 @@ async fn serve(start: Start) -> io::Result<()> {
                 }
                 Some(Message::Connection(stream, peer)) => match TcpStream::from_std(stream) {
                     Ok(stream) => worker.open(stream, peer),
-                    Err(error) => tracing::warn!(%error, "connection lost between workers"),
+                    Err(error) => {
+                        worker.shard.open.fetch_sub(1, Relaxed);
+                        tracing::warn!(%error, "connection lost between workers");
+                    }
                 },
                 Some(Message::Drain { propagation, grace: for_those_open }) => {
                     grace = for_those_open;
@@ -200,7 +206,11 @@ impl Worker {
             return;
         }
         let Some((least, load)) = loads().enumerate().min_by_key(|(_, load)| *load) else { return };
-        if !may_move || least == self.index || self.shard.open.load(Relaxed) <= load + IMBALANCE {
+        let moves = may_move && self.shard.open.load(Relaxed) > load + IMBALANCE;
+        // Counted here and not where it arrives, so that others see it at once.
+        let least = if moves { least } else { self.index };
+        self.siblings[least].shard.open.fetch_add(1, Relaxed);
+        if !moves {
             return self.open(stream, peer);
         }
         let sent = stream.into_std().map(|stream| self.siblings[least].mailbox.send(Message::Connection(stream, peer)));
@@ -208,29 +218,33 @@ impl Worker {
             Ok(Ok(())) => {}
             // That worker has ended: the connection is served here.
             Ok(Err(unsent)) => {
+                self.siblings[least].shard.open.fetch_sub(1, Relaxed);
+                self.shard.open.fetch_add(1, Relaxed);
                 if let Message::Connection(stream, peer) = unsent.0
                     && let Ok(stream) = TcpStream::from_std(stream)
                 {
                     self.open(stream, peer);
                 }
             }
-            Err(error) => tracing::warn!(%error, "connection lost between workers"),
+            Err(error) => {
+                self.siblings[least].shard.open.fetch_sub(1, Relaxed);
+                tracing::warn!(%error, "connection lost between workers");
+            }
         }
     }
 
+    /// Serves a connection, which is counted already.
     fn open(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
-        self.count_open(1);
+        self.connections.set(self.connections.get() + 1);
         let worker = Rc::clone(self);
         tokio::task::spawn_local(async move {
             connection::serve(&worker, stream, peer.ip()).await;
-            worker.count_open(-1);
+            worker.shard.open.fetch_sub(1, Relaxed);
+            worker.connections.set(worker.connections.get() - 1);
+            if worker.connections.get() == 0 {
+                worker.quiet.notify_one();
+            }
         });
-    }
-
-    fn count_open(&self, more: isize) {
-        let connections = self.connections.get().saturating_add_signed(more);
-        self.connections.set(connections);
-        self.shard.open.store(connections as u64, Relaxed);
     }
 
     /// Closing a listener resets what waits in its backlog, so that is accepted first.
@@ -244,13 +258,6 @@ impl Worker {
         }));
         while let Some((stream, peer)) = accept.as_mut().await {
             self.place(stream, peer, false);
-        }
-    }
-
-    /// Ends when no connection is open, or then.
-    async fn quiet(&self, end: Instant) {
-        while self.connections.get() > 0 && Instant::now() < end {
-            sleep(Duration::from_millis(5)).await;
         }
     }
 }

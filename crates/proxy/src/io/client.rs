@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// What hyper gets in place of a bad head. The verdict beside it makes the service answer, and the connection closes behind that.
 const REFUSED: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
@@ -30,8 +31,8 @@ pub(crate) struct Connection {
     verdict: Cell<Option<Refusal>>,
     /// What ended a body early.
     broken: Cell<Option<Refusal>>,
-    /// The response under way is done.
-    answered: Cell<bool>,
+    /// When the response under way was done.
+    answered: Cell<Option<Instant>>,
     /// No request is begun any more.
     closing: Cell<bool>,
     /// Whoever reads, while the next request is there and waits for the end of the response.
@@ -103,7 +104,7 @@ impl Connection {
 
     /// The whole response was given to hyper.
     pub(crate) fn answered(&self) {
-        self.answered.set(true);
+        self.answered.set(Some(Instant::now()));
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -145,14 +146,14 @@ impl ClientIo {
             match self.phase {
                 Phase::Refused if self.released > 0 => return Poll::Ready(Ok(())),
                 Phase::Refused => return Poll::Pending,
-                Phase::Response => {
-                    if self.connection.answered.get() && self.gate.next_request() {
-                        self.connection.answered.set(false);
-                        self.next();
-                    } else {
-                        return self.watch(cx);
+                Phase::Response => match self.connection.answered.get() {
+                    Some(answered) if self.gate.next_request() => {
+                        self.connection.answered.set(None);
+                        self.phase = Phase::Idle;
+                        self.read.start_at(answered, self.timeouts.keep_alive);
                     }
-                }
+                    _ => return self.watch(cx),
+                },
                 Phase::Idle | Phase::Head | Phase::Body => {}
             }
             let step = self.gate.step(&self.held[self.released..]);
@@ -181,11 +182,6 @@ impl ClientIo {
                 return Poll::Ready(Ok(()));
             }
         }
-    }
-
-    fn next(&mut self) {
-        self.phase = Phase::Idle;
-        self.read.start(self.timeouts.keep_alive);
     }
 
     /// More bytes of a request; none when there are no more, or when they took too long and nobody is owed an answer.
@@ -230,6 +226,12 @@ impl ClientIo {
         }
         if !self.held.is_empty() {
             self.connection.reader.set(Some(cx.waker().clone()));
+        }
+        // hyper does not ask again when the response is done, but when something comes: so this is looked at again by time, at the latest
+        // when a connection without another request is to be closed.
+        self.read.keep(self.timeouts.keep_alive);
+        while self.read.poll(cx).is_ready() {
+            self.read.start(self.timeouts.keep_alive);
         }
         Poll::Pending
     }

@@ -15,7 +15,12 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// The wait begins now, also if one was under way.
     pub(crate) fn start(&mut self, after: Duration) {
-        self.due = Instant::now().checked_add(after);
+        self.start_at(Instant::now(), after);
+    }
+
+    /// The wait began then.
+    pub(crate) fn start_at(&mut self, begin: Instant, after: Duration) {
+        self.due = begin.checked_add(after);
     }
 
     /// The wait begins now, unless one is under way.
@@ -52,30 +57,35 @@ mod tests {
     use super::*;
     use std::future::poll_fn;
 
-    #[tokio::test(start_paused = true)]
-    async fn moved_deadline_fires_when_it_is_due_and_not_before() {
-        let (mut deadline, start) = (Deadline::default(), Instant::now());
-        deadline.start(Duration::from_secs(10));
-        assert!(poll_fn(|cx| Poll::Ready(deadline.poll(cx))).await.is_pending());
-        deadline.start(Duration::from_secs(30));
-        poll_fn(|cx| deadline.poll(cx)).await;
-        assert_eq!(start.elapsed().as_secs(), 30);
-        deadline.start(Duration::from_secs(60));
-        assert!(poll_fn(|cx| Poll::Ready(deadline.poll(cx))).await.is_pending());
-        deadline.start(Duration::from_secs(5));
-        poll_fn(|cx| deadline.poll(cx)).await;
-        assert_eq!(start.elapsed().as_secs(), 35);
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    async fn is_over(deadline: &mut Deadline) -> bool {
+        poll_fn(|cx| Poll::Ready(deadline.poll(cx).is_ready())).await
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn wait_that_is_kept_goes_on_and_one_that_is_stopped_never_ends() {
+    #[tokio::test]
+    async fn moved_deadline_fires_when_it_is_due_and_not_before() {
         let (mut deadline, start) = (Deadline::default(), Instant::now());
-        deadline.keep(Duration::from_secs(10));
-        tokio::time::advance(Duration::from_secs(5)).await;
-        deadline.keep(Duration::from_secs(10));
+        deadline.start(MS(10));
+        assert!(!is_over(&mut deadline).await);
+        deadline.start(MS(30));
         poll_fn(|cx| deadline.poll(cx)).await;
-        assert_eq!(start.elapsed().as_secs(), 10);
+        assert!(start.elapsed() >= MS(30));
+        deadline.start(Duration::from_secs(3600));
+        assert!(!is_over(&mut deadline).await);
+        deadline.start(MS(5));
+        poll_fn(|cx| deadline.poll(cx)).await;
+        assert!(start.elapsed() >= MS(35));
+    }
+
+    #[tokio::test]
+    async fn wait_that_is_kept_goes_on_and_one_that_is_stopped_never_ends() {
+        let mut deadline = Deadline::default();
+        deadline.start_at(Instant::now() - MS(100), MS(50));
+        deadline.keep(Duration::from_secs(3600));
+        poll_fn(|cx| deadline.poll(cx)).await;
+        assert!(is_over(&mut deadline).await);
         deadline.stop();
-        assert!(poll_fn(|cx| Poll::Ready(deadline.poll(cx))).await.is_pending());
+        assert!(!is_over(&mut deadline).await);
     }
 }

@@ -1,7 +1,7 @@
 //! hyper sees the same requests with the same ends, given what the gate released.
 
-use crate::mutate::mutated;
 use crate::cases::requests;
+use crate::mutate::mutated;
 use crate::support::{Seen, long_or, send};
 use hyper::body::{Body, Incoming};
 use hyper::rt::{Read, ReadBufCursor, Write};

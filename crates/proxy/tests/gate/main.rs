@@ -7,12 +7,12 @@ mod mutate;
 mod response;
 mod support;
 
+use cases::requests;
 use proptest::prelude::*;
 use serin_proxy::gate::head::parse;
 use serin_proxy::gate::stream::{Event, Requests, Step};
 use serin_proxy::gate::{Fault, Limits};
 use std::collections::HashSet;
-use cases::requests;
 use support::{long_or, send};
 
 #[test]

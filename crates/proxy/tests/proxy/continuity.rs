@@ -1,9 +1,9 @@
 //! Nobody notices a change: tables swapped, endpoints moved, the proxy drained.
 
-use crate::support::{Client, Origin, PATIENCE, eventually, everything_to, publish, release_of, serve, settings, wait_for};
+use crate::support::{Client, Message, Origin, PATIENCE, eventually, everything_to, publish, release_of, serve, settings, wait_for};
 use serin_proxy::Settings;
 use serin_routing::{Policies, Table};
-use std::io::Write;
+use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -42,6 +42,7 @@ fn table_is_served_when_publish_says_so_and_a_long_response_keeps_no_old_one() {
     let (send, receive) = channel::<Vec<u8>>();
     let receive = Mutex::new(receive);
     let slow = Origin::talking(move |mut stream: TcpStream| {
+        Message::read(&mut BufReader::new(stream.try_clone().expect("a stream")), false);
         let receive = receive.lock().expect("no panic");
         while let Ok(bytes) = receive.recv() {
             stream.write_all(&bytes).expect("the proxy reads");
@@ -56,7 +57,8 @@ fn table_is_served_when_publish_says_so_and_a_long_response_keeps_no_old_one() {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     send.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab".to_vec()).expect("an origin");
     let mut head = [0; 15];
-    std::io::Read::read_exact(&mut client.reader, &mut head).expect("the response begins");
+    client.reader.read_exact(&mut head).expect("the response begins");
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
     publish(&proxy, everything_to(&[fast.address]));
     for _ in 0..16 {
         assert_eq!(Client::of(&proxy).get("/").text(), "fast");
@@ -66,7 +68,7 @@ fn table_is_served_when_publish_says_so_and_a_long_response_keeps_no_old_one() {
     let mut rest = Vec::new();
     while !rest.ends_with(b"\r\n\r\nabcd") {
         let mut byte = [0];
-        std::io::Read::read_exact(&mut client.reader, &mut byte).expect("the response ends");
+        client.reader.read_exact(&mut byte).expect("the response ends");
         rest.extend(byte);
     }
 }

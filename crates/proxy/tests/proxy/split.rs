@@ -1,6 +1,6 @@
 //! Which side requests go to, counted at the origins.
 
-use crate::support::{Client, Origin, Message, publish, release_of, serve, settings};
+use crate::support::{Client, Message, Origin, publish, release_of, serve, settings};
 use serin_proxy::{Proxy, Settings};
 use serin_routing::config::{Match, Override, Side, Source, Traffic};
 use std::thread;

@@ -107,7 +107,7 @@ fn origin_is_held_back_by_a_client_that_does_not_read() {
     let held = held_back(&sent);
     assert!(held < ENDLESS / 4, "{held} bytes are on their way to nobody");
     drop(client);
-    eventually("the origin is let go", || Arc::strong_count(&sent) > 0 && proxy.open_upstream_connections() == 0);
+    eventually("the origin is let go", || Arc::strong_count(&sent) > 0 && proxy.counters().totals().upstream_connections == 0);
 }
 
 #[test]
@@ -126,9 +126,9 @@ fn client_is_held_back_by_an_origin_that_does_not_read() {
 fn cancelled_when_the_client_leaves(proxy: &Proxy, request: &str) {
     let mut client = Client::of(proxy);
     client.send(request);
-    eventually("the origin is asked", || proxy.open_upstream_connections() == 1);
+    eventually("the origin is asked", || proxy.counters().totals().upstream_connections == 1);
     drop(client);
-    eventually("the origin is let go", || proxy.open_upstream_connections() == 0);
+    eventually("the origin is let go", || proxy.counters().totals().upstream_connections == 0);
 }
 
 #[test]
