@@ -35,7 +35,7 @@ pub enum Failure {
     ConnectTimeout,
     /// The origin took too long to answer.
     FirstByteTimeout,
-    /// The origin stopped within its answer.
+    /// The origin stopped within its answer, or took no more of the request.
     OriginIdle,
     /// The origin closed without an answer.
     OriginReset,
@@ -105,7 +105,7 @@ impl Failure {
             Self::Connect => ("connect", Origin, StatusCode::BAD_GATEWAY, "no connection to the backend"),
             Self::ConnectTimeout => ("connect-timeout", Origin, StatusCode::GATEWAY_TIMEOUT, "connecting to the backend took too long"),
             Self::FirstByteTimeout => ("first-byte-timeout", Origin, StatusCode::GATEWAY_TIMEOUT, "the backend took too long to answer"),
-            Self::OriginIdle => ("origin-idle", Origin, StatusCode::GATEWAY_TIMEOUT, "the backend stopped within its answer"),
+            Self::OriginIdle => ("origin-idle", Origin, StatusCode::GATEWAY_TIMEOUT, "the backend stopped within the exchange"),
             Self::OriginReset => ("reset", Origin, StatusCode::BAD_GATEWAY, "the backend closed without an answer"),
             Self::Response(_) => ("bad-response", Origin, StatusCode::BAD_GATEWAY, "the answer of the backend is malformed"),
             Self::Unasked => ("unasked", Origin, StatusCode::BAD_GATEWAY, "the backend sent what was not asked for"),
@@ -142,7 +142,7 @@ impl From<OriginFault> for Failure {
             OriginFault::Bytes(fault) => Self::Response(fault),
             OriginFault::Unasked => Self::Unasked,
             OriginFault::FirstByteTimeout => Self::FirstByteTimeout,
-            OriginFault::BodyTimeout => Self::OriginIdle,
+            OriginFault::BodyTimeout | OriginFault::WriteTimeout => Self::OriginIdle,
         }
     }
 }

@@ -51,7 +51,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From the last byte of the request to the whole head of the origin's response: 504.
     pub first_byte: Duration,
-    /// Between two pieces of an origin's body: the response is cut off.
+    /// Between two pieces of an origin's body, which is then cut off, and while an origin takes nothing of a request: 504.
     pub origin_idle: Duration,
     /// For how long a connection to an origin is kept that nobody uses; up to an eighth less, so that not all close at once.
     pub pool_idle: Duration,

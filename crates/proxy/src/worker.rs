@@ -80,6 +80,9 @@ pub(crate) struct Worker {
     quiet: Notify,
 }
 
+/// An open connection, however it ends.
+struct Open(Rc<Worker>);
+
 /// What a worker does with its listener.
 enum Accepting {
     /// It accepts.
@@ -236,15 +239,8 @@ impl Worker {
     /// Serves a connection, which is counted already.
     fn open(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         self.connections.set(self.connections.get() + 1);
-        let worker = Rc::clone(self);
-        tokio::task::spawn_local(async move {
-            connection::serve(&worker, stream, peer.ip()).await;
-            worker.shard.open.fetch_sub(1, Relaxed);
-            worker.connections.set(worker.connections.get() - 1);
-            if worker.connections.get() == 0 {
-                worker.quiet.notify_one();
-            }
-        });
+        let open = Open(Rc::clone(self));
+        tokio::task::spawn_local(async move { connection::serve(&open.0, stream, peer.ip()).await });
     }
 
     /// Closing a listener resets what waits in its backlog, so that is accepted first.
@@ -258,6 +254,17 @@ impl Worker {
         }));
         while let Some((stream, peer)) = accept.as_mut().await {
             self.place(stream, peer, false);
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Self(worker) = self;
+        worker.shard.open.fetch_sub(1, Relaxed);
+        worker.connections.set(worker.connections.get() - 1);
+        if worker.connections.get() == 0 {
+            worker.quiet.notify_one();
         }
     }
 }

@@ -49,6 +49,8 @@ pub(crate) enum OriginFault {
     FirstByteTimeout,
     /// Its body took too long.
     BodyTimeout,
+    /// It took nothing of the request for too long.
+    WriteTimeout,
 }
 
 /// The gate about a socket to an origin.
@@ -62,9 +64,8 @@ pub(crate) struct OriginIo {
     interim: u8,
     held: BytesMut,
     released: usize,
-    wait: Deadline,
-    /// The origin takes nothing of what is sent.
-    stuck: bool,
+    read: Deadline,
+    write: Deadline,
 }
 
 #[derive(Debug)]
@@ -111,8 +112,8 @@ impl OriginIo {
             interim: 0,
             held: BytesMut::new(),
             released: 0,
-            wait: Deadline::default(),
-            stuck: false,
+            read: Deadline::default(),
+            write: Deadline::default(),
         }
     }
 
@@ -125,7 +126,7 @@ impl OriginIo {
                 }
             }
             if self.released > 0 {
-                self.wait.stop();
+                self.read.stop();
                 return Poll::Ready(Ok(()));
             }
             match self.fill(cx) {
@@ -210,28 +211,34 @@ impl OriginIo {
         pin!(self.stream.read_buf(&mut self.held)).poll(cx)
     }
 
-    /// Nothing came. While the client is still sending it is the client that is waited for, unless the origin takes nothing.
+    /// Nothing came. While the client is still sending it is the client that is waited for.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (limit, fault) = match self.state {
             State::Idle | State::Faulty => return Poll::Pending,
             State::Head { .. } => (self.timeouts.first_byte, OriginFault::FirstByteTimeout),
             State::Length(_) | State::Chunked(_) | State::UntilClose => (self.timeouts.origin_idle, OriginFault::BodyTimeout),
         };
-        self.wait.keep(limit);
+        self.read.keep(limit);
         loop {
-            ready!(self.wait.poll(cx));
-            if self.stuck || !self.exchange.uploads() {
+            ready!(self.read.poll(cx));
+            if !self.exchange.uploads() {
                 return Poll::Ready(Err(self.condemn(fault)));
             }
-            self.wait.start(limit);
+            self.read.start(limit);
         }
     }
 
-    /// What was written moves the wait for the answer. It is not ended: hyper does not ask again before something comes.
-    fn wrote<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.stuck = written.is_pending();
-        if !self.stuck && matches!(self.state, State::Head { .. }) {
-            self.wait.start(self.timeouts.first_byte);
+    /// What was written moves the wait for the answer. It is not ended: hyper does not ask again before something comes. An origin that
+    /// takes nothing is waited for as long as one that sends nothing, also behind its response.
+    fn wrote<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_pending() {
+            self.write.keep(self.timeouts.origin_idle);
+            ready!(self.write.poll(cx));
+            return Poll::Ready(Err(self.condemn(OriginFault::WriteTimeout)));
+        }
+        self.write.stop();
+        if matches!(self.state, State::Head { .. }) {
+            self.read.start(self.timeouts.first_byte);
         }
         written
     }
@@ -253,12 +260,12 @@ impl AsyncRead for OriginIo {
 impl AsyncWrite for OriginIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.wrote(written)
+        self.wrote(written, cx)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.wrote(written)
+        self.wrote(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -4,6 +4,7 @@ use crate::support::{Client, Origin, everything_to, release_of, serve, settings}
 use serin_proxy::Settings;
 use serin_routing::Config;
 use serin_routing::config::PathRewrite;
+use std::sync::atomic::Ordering;
 
 #[test]
 fn request_goes_through_and_its_connection_serves_the_next_one() {
@@ -15,6 +16,7 @@ fn request_goes_through_and_its_connection_serves_the_next_one() {
         assert_eq!((response.status(), response.text()), (200, "hello"));
         assert_eq!(response.field("connection"), None);
     }
+    assert_eq!(origin.connections.load(Ordering::SeqCst), 1);
     let heard = origin.heard();
     let lines: Vec<_> = heard.iter().map(|request| request.line.as_str()).collect();
     assert_eq!(lines, ["GET /cart?turn=0 HTTP/1.1", "GET /cart?turn=1 HTTP/1.1", "GET /cart?turn=2 HTTP/1.1"]);

@@ -163,6 +163,18 @@ fn slow_origin_is_504_and_one_that_stops_within_its_answer_is_cut_off() {
 }
 
 #[test]
+fn origin_that_takes_nothing_of_a_request_is_504() {
+    let deaf = Origin::talking(|_stream| std::thread::park());
+    let short = Timeouts { origin_idle: Duration::from_millis(100), ..Timeouts::default() };
+    let proxy = serve(within(short), everything_to(&[deaf.address]));
+    let mut client = Client::of(&proxy);
+    client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 256 * 1024 * 1024));
+    let mut sender = client.stream.try_clone().expect("a stream");
+    std::thread::spawn(move || while sender.write_all(&[0; 64 * 1024]).is_ok() {});
+    assert_eq!(client.response().status(), 504);
+}
+
+#[test]
 fn origin_has_time_while_the_client_is_still_sending() {
     let origin = Origin::saying("ok");
     let short = Timeouts { first_byte: Duration::from_millis(100), ..Timeouts::default() };
