@@ -79,7 +79,8 @@ fn stored(told: &Told, count: u32, instance: &str, now: Timestamp) -> Stored {
         event_time: Some(MicroTime(now)),
         metadata: ObjectMeta {
             namespace: Some(name.namespace.clone()),
-            generate_name: Some(format!("{}.", name.name)),
+            // Of Events the API server does not take a prefix that ends with a dot, as kubelet's names do.
+            generate_name: Some(format!("{}-", name.name)),
             ..ObjectMeta::default()
         },
         note: Some(clipped(&event.message, LONG)),

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tracing::warn;
 
 /// How long what was read is taken as true. Asking again is answered by 304 as long as it is.
-const FRESH: Duration = Duration::from_secs(30);
+const FRESH: Duration = Duration::from_secs(10);
 /// How long a call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 

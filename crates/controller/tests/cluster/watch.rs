@@ -1,0 +1,192 @@
+//! What is watched.
+
+use crate::world::{CRD, SOON, admin, create_release, install, named, namespace, release, releases, serin, shared};
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use serin_controller::admin::Name;
+use serin_controller::cluster::watch;
+use serin_controller::update::{Delta, Update};
+use serin_testkit::cluster::Cluster;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// One object of each kind.
+const OBJECTS: &str = "
+{apiVersion: v1, kind: Service, metadata: {name: one, namespace: NAMESPACE}, spec: {ports: [{port: 80}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: one, namespace: NAMESPACE}, addressType: IPv4, endpoints: []}
+---
+{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: one, namespace: NAMESPACE}, spec: {defaultBackend: {service: {name: one, port: {number: 80}}}}}
+---
+{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: NAMESPACE}, spec: {controller: serin.dev/ingress-controller}}
+";
+
+/// The updates of a watch, one word each: `+Service one`, `-Service one`, `=Service one,two`.
+struct Watched {
+    updates: mpsc::Receiver<Update>,
+    seen: Vec<String>,
+    _tasks: JoinSet<()>,
+}
+
+impl Watched {
+    async fn start(cluster: &Cluster, own: &str, namespaces: &[&str]) -> Result<Self> {
+        let client = serin(&cluster.kubeconfig(), &install(cluster, own)?).await?;
+        let (sender, updates) = mpsc::channel(64);
+        let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+        Ok(Self { updates, seen: Vec::new(), _tasks: watch::spawn(&client, &namespaces, &sender) })
+    }
+
+    /// Until each of these was seen.
+    async fn see(&mut self, words: &[&str]) -> Result<()> {
+        let missing = |seen: &[String]| words.iter().find(|word| seen.iter().all(|seen| seen != *word)).map(|word| (*word).to_owned());
+        while let Some(word) = missing(&self.seen) {
+            let next = tokio::time::timeout(SOON, self.updates.recv()).await;
+            let update = next.with_context(|| format!("no {word} in {:?}", self.seen))?.context("the watch ended")?;
+            self.seen.push(told(update));
+        }
+        Ok(())
+    }
+}
+
+fn told(update: Update) -> String {
+    match update {
+        Update::Service(delta) => word("Service", delta, |object| object.metadata.name.unwrap_or_default()),
+        Update::EndpointSlice(delta) => word("EndpointSlice", delta, |object| object.metadata.name.unwrap_or_default()),
+        Update::Ingress(delta) => word("Ingress", delta, |object| object.metadata.name.unwrap_or_default()),
+        Update::IngressClass(delta) => word("IngressClass", delta, |object| object.metadata.name.unwrap_or_default()),
+        Update::CanaryRelease(delta) => word("CanaryRelease", delta, |object| {
+            let weight = &object["spec"]["strategy"]["percentage"];
+            format!(
+                "{}{}",
+                object["metadata"]["name"].as_str().unwrap_or_default(),
+                if weight == 10 { String::new() } else { format!(":{weight}") }
+            )
+        }),
+    }
+}
+
+fn word<K>(kind: &str, delta: Delta<K>, name: impl Fn(K) -> String) -> String {
+    match delta {
+        Delta::Applied(object) => format!("+{kind} {}", name(*object)),
+        Delta::Deleted(Name { name, .. }) => format!("-{kind} {name}"),
+        Delta::Listed(all) => {
+            let mut names: Vec<String> = all.into_iter().map(name).collect();
+            names.sort();
+            format!("={kind} {}", names.join(","))
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_kind_is_listed_and_each_object_is_seen_when_it_comes_changes_and_goes() -> Result<()> {
+    let cluster = shared()?;
+    namespace(cluster, "watch-life")?;
+    let mut watched = Watched::start(cluster, "watch-life", &["watch-life"]).await?;
+    watched.see(&["=Service ", "=EndpointSlice ", "=Ingress ", "=CanaryRelease "]).await?;
+    cluster.apply(&OBJECTS.replace("NAMESPACE", "watch-life"))?;
+    let client = admin(cluster).await?;
+    create_release(&client, "watch-life", "one").await?;
+    watched.see(&["+Service one", "+EndpointSlice one", "+Ingress one", "+IngressClass watch-life", "+CanaryRelease one"]).await?;
+    let edit = json!({"spec": {"strategy": {"percentage": 20}}});
+    releases(&client, "watch-life").patch("one", &PatchParams::default(), &Patch::Merge(&edit)).await?;
+    watched.see(&["+CanaryRelease one:20"]).await?;
+    releases(&client, "watch-life").delete("one", &DeleteParams::default()).await?;
+    Api::<Service>::namespaced(client, "watch-life").delete("one", &DeleteParams::default()).await?;
+    watched.see(&["-CanaryRelease one", "-Service one"]).await
+}
+
+#[tokio::test]
+async fn the_objects_of_several_namespaces_are_listed_as_one_and_of_others_not_seen() -> Result<()> {
+    let cluster = shared()?;
+    let client = admin(cluster).await?;
+    for name in ["watch-a", "watch-b", "watch-other"] {
+        namespace(cluster, name)?;
+        create_release(&client, name, name).await?;
+    }
+    let mut watched = Watched::start(cluster, "watch-a", &["watch-a", "watch-b"]).await?;
+    watched.see(&["=CanaryRelease watch-a,watch-b"]).await?;
+    create_release(&client, "watch-other", "later").await?;
+    create_release(&client, "watch-b", "later-b").await?;
+    watched.see(&["+CanaryRelease later-b"]).await?;
+    ensure!(watched.seen.iter().all(|word| !word.contains("other") && word != "+CanaryRelease later"), "{:?}", watched.seen);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_installed_is_listed_empty_and_its_objects_come_when_it_is() -> Result<()> {
+    let cluster = Cluster::start()?;
+    let mut watched = Watched::start(&cluster, "serin-system", &[]).await?;
+    watched.see(&["=Service kubernetes", "=EndpointSlice ", "=Ingress ", "=IngressClass ", "=CanaryRelease "]).await?;
+    cluster.apply_crds(CRD)?;
+    create_release(&admin(&cluster).await?, "default", "first").await?;
+    // By a list if it came before the next attempt, else by the watch after that.
+    let mut seen = |word: &str| word == "=CanaryRelease first" || word == "+CanaryRelease first";
+    until(&mut watched, &mut seen).await
+}
+
+#[tokio::test]
+async fn what_changed_while_the_api_server_was_away_is_seen_when_it_is_back() -> Result<()> {
+    let cluster = Cluster::start()?;
+    cluster.apply_crds(CRD)?;
+    let client = admin(&cluster).await?;
+    create_release(&client, "default", "before").await?;
+    let mut watched = Watched::start(&cluster, "serin-system", &[]).await?;
+    watched.see(&["=CanaryRelease before", "=Service kubernetes"]).await?;
+    cluster.stop_api_server()?;
+    put(&cluster, "away", json!({"strategy": {"percentage": 10}}))?;
+    cluster.start_api_server()?;
+    let mut seen = |word: &str| word == "=CanaryRelease away,before" || word == "+CanaryRelease away";
+    until(&mut watched, &mut seen).await?;
+    create_release(&client, "default", "after").await?;
+    watched.see(&["+CanaryRelease after"]).await
+}
+
+#[tokio::test]
+async fn an_object_that_was_stored_past_every_rule_stops_no_other() -> Result<()> {
+    let cluster = Cluster::start()?;
+    cluster.apply_crds(CRD)?;
+    let client = admin(&cluster).await?;
+    create_release(&client, "default", "good").await?;
+    put(&cluster, "bad-spec", json!("not an object"))?;
+    put_raw(&cluster, "bad-metadata", |object| object["metadata"]["labels"] = json!(["not", "a", "map"]))?;
+    put_raw(&cluster, "bad-status", |object| object["status"] = json!([1]))?;
+    let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": "bad", "namespace": "default", "uid": "1"}, "spec": {"rules": [{"http": {"paths": null}}, {"http": null}]}});
+    cluster.put_raw("/registry/ingress/default/bad", ingress.to_string().as_bytes())?;
+    let mut watched = Watched::start(&cluster, "serin-system", &[]).await?;
+    let mut seen = |word: &str| word.starts_with("=CanaryRelease ") && word.contains("good");
+    until(&mut watched, &mut seen).await?;
+    let mut listed = |word: &str| word.starts_with("=Ingress ");
+    until(&mut watched, &mut listed).await?;
+    // While it is watched too, and what is made good comes through.
+    put(&cluster, "bad-later", json!(17))?;
+    put(&cluster, "bad-spec", json!({"strategy": {"percentage": 10}}))?;
+    create_release(&client, "default", "good-later").await?;
+    watched.see(&["+CanaryRelease bad-spec", "+CanaryRelease good-later"]).await
+}
+
+async fn until(watched: &mut Watched, seen: &mut impl FnMut(&str) -> bool) -> Result<()> {
+    while !watched.seen.iter().any(|word| seen(word)) {
+        match tokio::time::timeout(SOON, watched.updates.recv()).await {
+            Ok(Some(update)) => watched.seen.push(told(update)),
+            _ => bail!("only {:?} was seen", watched.seen),
+        }
+    }
+    Ok(())
+}
+
+/// Stores a release with this spec past the API server.
+fn put(cluster: &Cluster, name: &str, spec: Value) -> Result<()> {
+    put_raw(cluster, name, |object| object["spec"] = spec)
+}
+
+fn put_raw(cluster: &Cluster, name: &str, change: impl FnOnce(&mut Value)) -> Result<()> {
+    let Name { namespace, name } = named("default", name);
+    let mut object = release(&namespace, &name);
+    object["metadata"]["uid"] = json!(format!("00000000-0000-4000-8000-{:012}", name.len()));
+    change(&mut object);
+    cluster.put_raw(&format!("/registry/serin.dev/canaryreleases/{namespace}/{name}"), object.to_string().as_bytes())
+}
