@@ -3,6 +3,9 @@
 pub mod admin;
 pub mod client;
 pub mod cluster;
+pub mod engine;
+mod events;
+pub mod run;
 pub mod standalone;
 pub mod update;
 mod window;

@@ -3,3 +3,94 @@
 pub mod manifests;
 mod state_file;
 pub mod store;
+mod world;
+
+use crate::engine::Engine;
+use crate::{admin, run};
+use anyhow::Context;
+use serin_compiler::Options;
+use serin_proxy::Proxy;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// What an operator may set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder of manifests.
+    pub manifests: PathBuf,
+    /// The proxy.
+    pub proxy: serin_proxy::Settings,
+    /// Where the admin port listens: on loopback, since commands are taken without a token.
+    pub admin: SocketAddr,
+    /// Where uid, creation, commands and status of releases are kept over a restart.
+    pub state: Option<PathBuf>,
+}
+
+/// A standalone that runs.
+#[derive(Debug)]
+pub struct Standalone {
+    proxy: Option<Arc<Proxy>>,
+    http: SocketAddr,
+    admin: SocketAddr,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Settings {
+    /// The defaults, for a folder and the proxy's address.
+    pub fn new(manifests: &Path, http: SocketAddr) -> Self {
+        let proxy = serin_proxy::Settings { decision_header: true, ..serin_proxy::Settings::new(http) };
+        Self { manifests: manifests.to_owned(), proxy, admin: SocketAddr::from(([127, 0, 0, 1], 9901)), state: None }
+    }
+}
+
+/// Reads the folder, and serves what it says.
+///
+/// # Errors
+/// When the folder or the state cannot be read, or an address cannot be listened on; each names the file or address.
+pub async fn start(settings: Settings) -> anyhow::Result<Standalone> {
+    anyhow::ensure!(
+        settings.admin.ip().is_loopback(),
+        "--admin {} is not on loopback: commands are taken there without a token, so use 127.0.0.1",
+        settings.admin
+    );
+    let files = world::Files::open(settings.manifests, settings.state)?;
+    let listen = settings.proxy.listen;
+    let proxy = Proxy::start(settings.proxy).with_context(|| format!("--http {listen}"))?;
+    let listener = TcpListener::bind(settings.admin).await.with_context(|| format!("--admin {}", settings.admin))?;
+    let (http, admin) = (proxy.local_addr(), listener.local_addr()?);
+    let proxy = Arc::new(proxy);
+    let (asks, asked) = mpsc::channel(64);
+    let serves = Arc::clone(&proxy);
+    let engine = Engine::new(Options { standalone: true });
+    let controller = tokio::spawn(async move { run::run(files, engine, &serves, asked, Engine::is_settled).await });
+    Ok(Standalone { proxy: Some(proxy), http, admin, tasks: [controller, tokio::spawn(admin::serve(listener, asks))] })
+}
+
+impl Standalone {
+    /// Where the proxy listens.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where the admin port listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Ends without failing a request: what is under way may take `grace`.
+    pub async fn stop(mut self, grace: Duration) {
+        let [controller, admin] = &mut self.tasks;
+        controller.abort();
+        // The controller's share of the proxy is free when its task is.
+        let _ = controller.await;
+        admin.abort();
+        if let Some(proxy) = self.proxy.take().and_then(Arc::into_inner) {
+            proxy.drain(Duration::ZERO, grace).await;
+        }
+    }
+}

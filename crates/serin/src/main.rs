@@ -1,6 +1,9 @@
 //! The binary: arguments and wiring only.
 
+mod check;
+mod demo;
 mod releases;
+mod standalone;
 
 use clap::{Parser, Subcommand};
 use releases::{Order, Target};
@@ -19,6 +22,22 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole story in the terminal within a minute, without a cluster. Exit code: 0 when it went as announced, else 1.
+    Demo {
+        /// The canary starts to fail on the way, and the release is rolled back.
+        #[arg(long)]
+        fail: bool,
+    },
+    /// Serves a folder of manifests, without a cluster.
+    Standalone(standalone::Options),
+    /// Prints the CustomResourceDefinitions.
+    Crds,
+    /// Validates manifests with the rules of the API server and serin's own. Exit code: 0 when there is no finding, else 1.
+    Check {
+        /// YAML or JSON files.
+        #[arg(required = true)]
+        files: Vec<std::path::PathBuf>,
+    },
     /// Shows releases: phase, weight asked and measured, and why it waits.
     Get {
         /// One release; without it all of the namespace.
@@ -77,6 +96,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SERIN_LOG").unwrap_or_else(|_| arguments.command.log_filter().into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(arguments)));
     result.unwrap_or_else(|error| {
@@ -88,6 +109,13 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let target = &arguments.target;
     match arguments.command {
+        Command::Demo { fail } => demo::run(fail).await,
+        Command::Standalone(options) => standalone::run(&options).await,
+        Command::Crds => {
+            print!("{}", serin_api::crd_yaml());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check { files } => check::run(&files),
         Command::Get { name, output } => releases::get(target, name.as_deref(), output.is_some()).await,
         Command::Watch { name } => releases::watch(target, name.as_deref()).await,
         Command::Wait { name, timeout } => releases::wait(target, &name, Duration::from_secs(timeout)).await,
@@ -97,5 +125,15 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Resume { name } => releases::order(target, &name, Order::Resume, true).await,
         Command::Skip { name } => releases::order(target, &name, Order::Skip, true).await,
         Command::Retry { name } => releases::order(target, &name, Order::Retry, true).await,
+    }
+}
+
+impl Command {
+    /// What is logged unless `SERIN_LOG` says otherwise: what serves tells what it does, the rest only what goes wrong.
+    fn log_filter(&self) -> &'static str {
+        match self {
+            Self::Standalone(_) => "info",
+            _ => "error",
+        }
     }
 }

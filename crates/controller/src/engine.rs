@@ -1,0 +1,212 @@
+//! Between what is watched and what is served and written: the cache, the table of it, and the decision on each release.
+//!
+//! Nothing here waits. The loop around it ([`crate::run`]) brings changes, the time and the counters, and takes tables and writes away.
+
+mod evidence;
+mod metrics;
+mod pace;
+mod release;
+mod routes;
+
+use crate::admin::Name;
+use crate::update::{Delta, StatusWrite, Update};
+use jiff::Timestamp;
+use release::Tracked;
+use serde_json::Value;
+use serin_api::Finding;
+use serin_compiler::{AnyRelease, Cached, Compiled, Key, Objects, Options, compile};
+use serin_proxy::ReleaseCounts;
+use serin_routing::{Policies, Table};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// All that one replica knows.
+#[derive(Debug)]
+pub struct Engine {
+    options: Options,
+    objects: Objects,
+    stale: bool,
+    listed: Listed,
+    compiled: Compiled,
+    policies: Policies,
+    version: u64,
+    /// The epoch that every worker serves, by uid.
+    served: BTreeMap<String, u64>,
+    releases: BTreeMap<Key, Tracked>,
+}
+
+/// Which kinds were listed: the first table waits for all of them.
+#[derive(Debug, Default)]
+struct Listed {
+    services: bool,
+    slices: bool,
+    ingresses: bool,
+    classes: bool,
+    releases: bool,
+}
+
+/// A table to serve, and what it is called in `serin_table_version`.
+#[derive(Debug, Clone)]
+pub struct NextTable {
+    /// To be published to the proxy.
+    pub table: Arc<Table>,
+    /// Grows with each table.
+    pub version: u64,
+}
+
+impl Engine {
+    /// Nothing is known yet, and nothing is served.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            objects: Objects::default(),
+            stale: true,
+            listed: Listed::default(),
+            compiled: Compiled::default(),
+            policies: Policies::default(),
+            version: 0,
+            served: BTreeMap::new(),
+            releases: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a change into the cache.
+    pub fn apply(&mut self, update: Update) {
+        let objects = &mut self.objects;
+        self.stale |= match update {
+            Update::Service(delta) => take(objects, delta, &mut self.listed.services),
+            Update::EndpointSlice(delta) => take(objects, delta, &mut self.listed.slices),
+            Update::Ingress(delta) => take(objects, delta, &mut self.listed.ingresses),
+            Update::IngressClass(delta) => take(objects, delta, &mut self.listed.classes),
+            Update::CanaryRelease(delta) => self.take_release(delta),
+        };
+    }
+
+    /// What the API server of standalone mode refuses of a release whose last good content serves on.
+    pub fn refused(&mut self, name: &Name, findings: Vec<Finding>) {
+        if let Some(tracked) = self.releases.get_mut(&key(name)) {
+            tracked.refused = findings;
+        }
+    }
+
+    fn take_release(&mut self, delta: Delta<Value>) -> bool {
+        match delta {
+            Delta::Applied(object) => self.release_applied(*object),
+            Delta::Deleted(name) => {
+                self.releases.remove(&key(&name));
+                self.objects.delete::<AnyRelease>(&key(&name))
+            }
+            Delta::Listed(items) => {
+                self.listed.releases = true;
+                let listed: Vec<Key> = items.iter().map(release::key_of).collect();
+                let gone: Vec<Key> = self.releases.keys().filter(|key| !listed.contains(key)).cloned().collect();
+                let mut matters = false;
+                for key in gone {
+                    self.releases.remove(&key);
+                    matters |= self.objects.delete::<AnyRelease>(&key);
+                }
+                items.into_iter().fold(matters, |matters, item| self.release_applied(item) | matters)
+            }
+        }
+    }
+
+    fn release_applied(&mut self, object: Value) -> bool {
+        let key = release::key_of(&object);
+        let read = AnyRelease(object.clone());
+        match self.releases.get_mut(&key) {
+            Some(tracked) => tracked.replace(object),
+            None => drop(self.releases.insert(key, Tracked::new(object))),
+        }
+        self.objects.apply(read)
+    }
+
+    /// Whether every kind was listed once: before that a table would forget routes.
+    pub fn is_complete(&self) -> bool {
+        let Listed { services, slices, ingresses, classes, releases } = self.listed;
+        services && slices && ingresses && classes && releases
+    }
+
+    /// The table of what is known now, if it is another one than the last. Equal input, equal table, no swap.
+    pub fn rebuild(&mut self) -> Option<NextTable> {
+        if !self.stale || !self.is_complete() {
+            return None;
+        }
+        self.stale = false;
+        let compiled = compile(&self.objects, &self.options);
+        let same = self.version > 0 && compiled.config == self.compiled.config;
+        self.compiled = compiled;
+        if same {
+            return None;
+        }
+        self.version += 1;
+        let table = Arc::new(Table::new(self.compiled.config.clone(), &mut self.policies));
+        Some(NextTable { table, version: self.version })
+    }
+
+    /// Every worker serves this table.
+    pub fn served(&mut self, table: &Table) {
+        self.served = table.releases().iter().map(|release| (release.uid.clone(), release.epoch())).collect();
+    }
+
+    /// Decides each release, and says what is to be written now. Only the leader writes.
+    pub fn decide(&mut self, counts: &[ReleaseCounts], now: Timestamp) -> Vec<StatusWrite> {
+        if !self.is_complete() || self.stale {
+            return Vec::new();
+        }
+        let mut writes = Vec::new();
+        for (key, tracked) in &mut self.releases {
+            if let Some(outcome) = self.compiled.releases.get(key) {
+                let served = self.served.get(tracked.uid()).copied();
+                writes.extend(tracked.decide(key, outcome, &self.compiled.config, served, counts, now));
+            }
+        }
+        writes
+    }
+
+    /// A write did not go through.
+    pub fn write_failed(&mut self, name: &Name) {
+        if let Some(tracked) = self.releases.get_mut(&key(name)) {
+            tracked.write_failed();
+        }
+    }
+
+    /// All releases with their status, true to the moment.
+    pub fn releases(&self) -> Vec<Value> {
+        self.releases.values().map(Tracked::shown).collect()
+    }
+
+    /// One release with its status, true to the moment.
+    pub fn release(&self, name: &Name) -> Option<Value> {
+        self.releases.get(&key(name)).map(Tracked::shown)
+    }
+
+    /// Whether each release was decided, and what its status says is served (standalone mode's readiness).
+    pub fn is_settled(&self) -> bool {
+        self.version > 0 && self.releases.values().all(|tracked| tracked.is_settled(self.served.get(tracked.uid()).copied()))
+    }
+
+    /// Whether a table is served.
+    pub fn has_table(&self) -> bool {
+        self.version > 0
+    }
+
+    /// What is wrong with objects that have no status of ours: `kind namespace/name` and what to say.
+    pub fn complaints(&self) -> impl Iterator<Item = (String, &Finding)> {
+        self.compiled.ingresses.iter().flat_map(|(key, findings)| findings.iter().map(move |finding| (format!("Ingress {key}"), finding)))
+    }
+}
+
+fn take<K: Cached>(objects: &mut Objects, delta: Delta<K>, listed: &mut bool) -> bool {
+    match delta {
+        Delta::Applied(object) => objects.apply(*object),
+        Delta::Deleted(name) => objects.delete::<K>(&key(&name)),
+        Delta::Listed(items) => {
+            *listed = true;
+            objects.replace(items)
+        }
+    }
+}
+
+fn key(name: &Name) -> Key {
+    Key::new(&name.namespace, &name.name)
+}

@@ -1,0 +1,155 @@
+//! The counters of the proxy as evidence: what the running step counted, and what was measured lately.
+
+use crate::window::Window;
+use jiff::Timestamp;
+use serin_proxy::ReleaseCounts;
+use serin_rollout::State;
+use serin_rollout::judge::{Counts, Tally};
+use serin_rollout::status::Measured;
+use std::collections::BTreeMap;
+use std::ops::{Add, Sub};
+
+/// What was counted of one release on this replica, since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    canary: Side,
+    stable: Side,
+    /// Requests whose identity was missing.
+    fallbacks: Missing,
+}
+
+/// Requests whose identity was missing, by what decided instead (S8).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Missing {
+    consumer: u64,
+    client_ip: u64,
+    request: u64,
+}
+
+/// One side of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Side {
+    requests: u64,
+    failures: u64,
+    /// Requests that a bucket sent here.
+    by_bucket: u64,
+}
+
+/// Where the running step's clock started, and what was counted until then.
+#[derive(Debug, Clone)]
+struct Baseline {
+    attempt: u32,
+    step: usize,
+    clock: Timestamp,
+    totals: Totals,
+}
+
+/// What evidence needs to remember of one release.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    baseline: Option<Baseline>,
+    window: Window<(String, u32, u32), Totals>,
+}
+
+impl Memory {
+    /// What was counted since the running step's clock started; nothing while none runs. A replica that starts in mid-step counts from
+    /// its start: what it did not see is not evidence.
+    pub(super) fn of_step(&mut self, state: &State, totals: Totals) -> Counts {
+        let Some((running, clock)) = state.running.as_ref().and_then(|running| Some((running, running.clock?))) else {
+            self.baseline = None;
+            return Counts::default();
+        };
+        let same = |b: &Baseline| (b.attempt, b.step, b.clock) == (state.attempt, running.index, clock);
+        if !self.baseline.as_ref().is_some_and(same) {
+            self.baseline = Some(Baseline { attempt: state.attempt, step: running.index, clock, totals });
+        }
+        let since = totals - self.baseline.as_ref().map_or(totals, |baseline| baseline.totals);
+        Counts { canary: since.canary.tally(), stable: since.stable.tally() }
+    }
+
+    /// What buckets decided within the window (S7).
+    pub(super) fn measured(&mut self, state: &State, totals: Totals, now: Timestamp) -> Measured {
+        let segment = &state.segment;
+        let (since, counted) = self.window.observe((segment.release.clone(), segment.from, segment.to), now, totals);
+        Measured {
+            canary_requests: counted.canary.by_bucket,
+            stable_requests: counted.stable.by_bucket,
+            identities: 0,
+            largest: 0,
+            since,
+            fallbacks: counted.fallbacks.by_name(),
+        }
+    }
+}
+
+impl Totals {
+    /// Of the release with this uid and id, over all its epochs.
+    pub(super) fn of(counts: &[ReleaseCounts], uid: &str, id: &str) -> Self {
+        counts.iter().filter(|c| c.uid == uid && c.id == id).map(Self::from).fold(Self::default(), Add::add)
+    }
+}
+
+impl Missing {
+    fn by_name(self) -> BTreeMap<String, u64> {
+        let all = [("Consumer", self.consumer), ("ClientIP", self.client_ip), ("Request", self.request)];
+        all.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
+    }
+}
+
+impl From<&ReleaseCounts> for Totals {
+    fn from(row: &ReleaseCounts) -> Self {
+        let counts = &row.counts;
+        let side = Side { requests: counts.requests, failures: counts.failures, by_bucket: counts.by_bucket };
+        let fallbacks = Missing {
+            consumer: counts.fallbacks.to_consumer,
+            client_ip: counts.fallbacks.to_client_ip,
+            request: counts.fallbacks.to_request,
+        };
+        match row.side {
+            serin_split::Side::Canary => Self { canary: side, fallbacks, ..Self::default() },
+            serin_split::Side::Stable => Self { stable: side, fallbacks, ..Self::default() },
+        }
+    }
+}
+
+impl Side {
+    fn tally(self) -> Tally {
+        Tally { requests: self.requests, failures: self.failures.min(self.requests) }
+    }
+}
+
+impl Add for Totals {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        self.combine(other, u64::saturating_add)
+    }
+}
+
+impl Sub for Totals {
+    type Output = Self;
+
+    /// Counters only grow; one that fell was a worker's that is gone, and says nothing.
+    fn sub(self, other: Self) -> Self {
+        self.combine(other, u64::saturating_sub)
+    }
+}
+
+impl Totals {
+    fn combine(self, other: Self, with: fn(u64, u64) -> u64) -> Self {
+        let side = |a: Side, b: Side| Side {
+            requests: with(a.requests, b.requests),
+            failures: with(a.failures, b.failures),
+            by_bucket: with(a.by_bucket, b.by_bucket),
+        };
+        Self {
+            canary: side(self.canary, other.canary),
+            stable: side(self.stable, other.stable),
+            fallbacks: Missing {
+                consumer: with(self.fallbacks.consumer, other.fallbacks.consumer),
+                client_ip: with(self.fallbacks.client_ip, other.fallbacks.client_ip),
+                request: with(self.fallbacks.request, other.fallbacks.request),
+            },
+        }
+    }
+}

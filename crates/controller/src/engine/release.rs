@@ -1,0 +1,210 @@
+//! One release: its object as it was last seen, and what this replica remembers of it.
+
+use super::evidence::{Memory, Totals};
+use super::pace;
+use super::routes::Routes;
+use crate::admin::Name;
+use crate::client::{ABORT, COMMAND};
+use crate::events;
+use crate::update::StatusWrite;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use serin_api::{CanaryReleaseStatus, Condition, Finding, Release};
+use serin_compiler::{Key, ReleaseOutcome};
+use serin_proxy::ReleaseCounts;
+use serin_rollout::command::Annotation;
+use serin_rollout::judge::{CheckResult, failure};
+use serin_rollout::state::Judgement;
+use serin_rollout::{Evidence, Facts, Plan, State, hold, judge, read, report, step};
+use serin_routing::Config;
+
+/// How long a write may be on its way before the release is decided again.
+const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(15);
+
+/// A release as this replica knows it.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    object: Value,
+    status: CanaryReleaseStatus,
+    /// Why the content that its file has now is refused (standalone mode).
+    pub(super) refused: Vec<Finding>,
+    memory: Memory,
+    checks: Vec<CheckResult>,
+    /// The status as it would be written at the last decision.
+    current: Option<Value>,
+    last_write: Option<Timestamp>,
+    /// Since when a write is on its way; the object that it makes ends that.
+    in_flight: Option<Timestamp>,
+}
+
+impl Tracked {
+    pub(super) fn new(object: Value) -> Self {
+        let status = status_of(&object);
+        Self {
+            object,
+            status,
+            refused: Vec::new(),
+            memory: Memory::default(),
+            checks: Vec::new(),
+            current: None,
+            last_write: None,
+            in_flight: None,
+        }
+    }
+
+    /// Takes the object as it is now. Another uid is another release of the same name.
+    pub(super) fn replace(&mut self, object: Value) {
+        if self.object["metadata"]["uid"] != object["metadata"]["uid"] {
+            *self = Self { refused: std::mem::take(&mut self.refused), ..Self::new(object) };
+            return;
+        }
+        self.status = status_of(&object);
+        self.object = object;
+        self.in_flight = None;
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        self.object["metadata"]["uid"].as_str().unwrap_or_default()
+    }
+
+    /// The object with its status true to the moment.
+    pub(super) fn shown(&self) -> Value {
+        let mut object = self.object.clone();
+        if let Some(current) = &self.current {
+            object["status"] = current.clone();
+        }
+        object
+    }
+
+    /// Whether it was decided, and the epoch of its status is served.
+    pub(super) fn is_settled(&self, served: Option<u64>) -> bool {
+        match (&self.status.phase, &self.status.traffic) {
+            (None, _) => false,
+            // What decides nothing is not in the table.
+            (Some(_), None) => true,
+            (Some(_), Some(traffic)) => served.is_none_or(|served| i64::try_from(served).is_ok_and(|served| served >= traffic.epoch)),
+        }
+    }
+
+    /// Decides, and says what is to be written now.
+    pub(super) fn decide(
+        &mut self,
+        key: &Key,
+        outcome: &ReleaseOutcome,
+        config: &Config,
+        served: Option<u64>,
+        counts: &[ReleaseCounts],
+        now: Timestamp,
+    ) -> Option<StatusWrite> {
+        if self.in_flight.is_some_and(|since| now.duration_since(since) < IN_FLIGHT) {
+            return None;
+        }
+        let state = read(&self.status, self.uid());
+        let totals = Totals::of(counts, self.uid(), &outcome.id);
+        let findings: Vec<Finding> = self.refused.iter().chain(&outcome.findings).cloned().collect();
+        let plan = outcome.release.as_ref().filter(|_| findings.iter().all(|f| f.condition != Condition::Accepted));
+        let plan = plan.map(|release| (release, Plan::of(release, &outcome.id)));
+        let judgement = plan.as_ref().and_then(|(_, plan)| self.judgement(plan, &state, totals, now));
+        let routes = Routes::of(&state.routes, outcome, config);
+        let evidence = Evidence {
+            ready: findings.is_empty(),
+            programmed: served,
+            canary_ready: outcome.canary_ready > 0,
+            routes: routes.current,
+            completed: routes.completed,
+            judgement,
+            failure: judgement.and_then(|_| failure(&self.checks)),
+            command: self.annotation(COMMAND),
+            abort: self.annotation(ABORT),
+        };
+        let decision = match &plan {
+            Some((_, plan)) => step(plan, &state, &evidence, now),
+            None => hold(self.is_enabled(), &state, &evidence, now),
+        };
+        let facts = Facts {
+            uid: self.uid().to_owned(),
+            generation: self.object["metadata"]["generation"].as_i64().unwrap_or(0),
+            findings,
+            scope: (!outcome.resolved_scope.is_empty()).then(|| outcome.resolved_scope.clone()),
+            port: outcome.port.map(|port| port.to_string()),
+            stable: plan.as_ref().and_then(|(release, _)| release.scope.service.clone()),
+            canary: plan.as_ref().and_then(|(release, _)| side_b(release, outcome.port)),
+            canary_ready: outcome.canary_ready > 0,
+            done: routes.done,
+            edits: routes.edits,
+            any_route_left: routes.any_left,
+            programmed: served,
+            replicas_programmed: u32::from(served.is_some_and(|served| served >= decision.state.segment.epoch)),
+            replicas_ready: 1,
+            leader_only: true,
+            measured: Some(self.memory.measured(&decision.state, totals, now)),
+            checks: self.checks.clone(),
+            ..Facts::default()
+        };
+        let spec = plan.as_ref().map(|(release, plan)| (*release, plan));
+        let status = report(&self.status, spec, &decision.state, &facts, now);
+        let status = serde_json::to_value(status).expect("a status has only text keys and finite numbers");
+        self.current = Some(status.clone());
+        if !pace::is_due(&self.object["status"], &status, self.last_write, now) {
+            return None;
+        }
+        (self.last_write, self.in_flight) = (Some(now), Some(now));
+        Some(StatusWrite {
+            name: Name { namespace: key.namespace.clone(), name: key.name.clone() },
+            uid: self.uid().to_owned(),
+            resource_version: self.object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned(),
+            status,
+            events: decision.events.iter().filter_map(events::of).collect(),
+        })
+    }
+
+    /// A judgement when one is due, of what the running step counted.
+    fn judgement(&mut self, plan: &Plan, state: &State, totals: Totals, now: Timestamp) -> Option<Judgement> {
+        let counts = self.memory.of_step(state, totals);
+        let due = state.running.as_ref()?.due?;
+        let analysis = plan.analysis.as_ref().filter(|_| now >= due)?;
+        let at_full_weight = state.segment.k(now) == state.segment.buckets;
+        let (verdict, checks) = judge(analysis, &counts, at_full_weight);
+        self.checks = checks;
+        verdict.map(|verdict| Judgement { verdict, at: now })
+    }
+
+    fn annotation(&self, name: &str) -> Option<Annotation> {
+        let value = self.object["metadata"]["annotations"][name].as_str()?;
+        Some(Annotation { value: value.to_owned(), tool: manager_of(&self.object, name) })
+    }
+
+    fn is_enabled(&self) -> bool {
+        self.object["spec"]["enabled"].as_bool().unwrap_or(true)
+    }
+
+    /// A write did not go through: the release is decided again, from whatever object is there by then.
+    pub(super) fn write_failed(&mut self) {
+        self.in_flight = None;
+    }
+}
+
+/// The key of a release as it is stored.
+pub(super) fn key_of(object: &Value) -> Key {
+    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+    Key::new(text("namespace"), text("name"))
+}
+
+/// A status that does not parse is none: the release begins at weight 0, which is safe.
+fn status_of(object: &Value) -> CanaryReleaseStatus {
+    serde_json::from_value(object["status"].clone()).unwrap_or_default()
+}
+
+/// `checkout-v2:8080`; without a Service of its own the canary is another port or path of stable's.
+fn side_b(release: &Release, port: Option<u16>) -> Option<String> {
+    let service = release.canary.service.as_ref().or(release.scope.service.as_ref())?;
+    Some(port.map_or_else(|| service.clone(), |port| format!("{service}:{port}")))
+}
+
+/// The field manager that owns an annotation.
+fn manager_of(object: &Value, annotation: &str) -> Option<String> {
+    let field = format!("f:{annotation}");
+    let managers = object["metadata"]["managedFields"].as_array()?;
+    let owner = managers.iter().find(|m| m["fieldsV1"]["f:metadata"]["f:annotations"].get(&field).is_some())?;
+    owner["manager"].as_str().map(str::to_owned)
+}

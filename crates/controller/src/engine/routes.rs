@@ -1,0 +1,139 @@
+//! The routes of a release, as they were recorded when it began and as they are now (S10, S12).
+
+use serin_api::status::FinalizeEdit;
+use serin_compiler::{ReleaseOutcome, RouteUse};
+use serin_rollout::state::Route;
+use serin_routing::Config;
+use serin_routing::config::{self, HostMatch, PathMatch};
+use std::collections::BTreeMap;
+
+/// What the routes of a release are by now.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    /// Those that take part now.
+    pub(super) current: Vec<Route>,
+    /// Those of the recorded that do without the release what the canary does.
+    pub(super) done: Vec<Route>,
+    /// One edit an object.
+    pub(super) edits: Vec<FinalizeEdit>,
+    /// At least one of the recorded still exists.
+    pub(super) any_left: bool,
+    /// At least one of the recorded still exists, and each that does is done.
+    pub(super) completed: bool,
+}
+
+impl Routes {
+    /// Of a release whose recorded routes are these; none are before it began.
+    pub(super) fn of(recorded: &[Route], outcome: &ReleaseOutcome, config: &Config) -> Self {
+        let uses: Vec<(Route, &RouteUse)> = outcome.routes.iter().filter_map(|used| Some((route(used)?, used))).collect();
+        let current: Vec<Route> = uses.iter().filter(|(_, used)| used.in_scope).map(|(route, _)| route.clone()).collect();
+        let recorded: Vec<Route> =
+            if recorded.is_empty() { uses.iter().map(|(route, _)| route.clone()).collect() } else { recorded.to_vec() };
+        let (mut done, mut left) = (Vec::new(), 0_usize);
+        for route in recorded {
+            let used = uses.iter().find(|(other, _)| *other == route).map(|(_, used)| *used);
+            // A route that points somewhere else by now is in the table, and no use of this release.
+            left += usize::from(used.is_some() || config.routes.iter().any(|other| is(other, &route)));
+            if used.is_some_and(|used| used.completed) {
+                done.push(route);
+            }
+        }
+        Self { current, completed: left > 0 && done.len() == left, any_left: left > 0, done, edits: edits(&uses) }
+    }
+}
+
+/// `None` for an object that is not `kind/namespace/name`, which the compiler does not give.
+fn route(used: &RouteUse) -> Option<Route> {
+    let (kind, namespace, name) = object(&used.object)?;
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Some(Route { kind, namespace, name, host: text(&used.host), path: text(&used.path) })
+}
+
+fn object(object: &str) -> Option<(String, String, String)> {
+    let mut parts = object.splitn(3, '/').map(str::to_owned);
+    Some((parts.next()?, parts.next()?, parts.next()?))
+}
+
+/// Whether a route of the table is this one. The table has canonical spellings, so slashes at the end do not count.
+fn is(other: &config::Route, route: &Route) -> bool {
+    let host = match &other.host {
+        HostMatch::Exact(host) => Some(host.clone()),
+        HostMatch::Wildcard(suffix) => Some(format!("*.{suffix}")),
+        HostMatch::Any | HostMatch::Default => None,
+    };
+    let (PathMatch::Exact(path) | PathMatch::Prefix(path)) = &other.path;
+    let same_object = other.object == format!("{}/{}/{}", route.kind, route.namespace, route.name);
+    let same_path = path.trim_end_matches('/') == route.path.as_deref().unwrap_or_default().trim_end_matches('/');
+    same_object && same_path && host == route.host.as_ref().map(|host| host.to_ascii_lowercase())
+}
+
+fn edits(uses: &[(Route, &RouteUse)]) -> Vec<FinalizeEdit> {
+    let mut texts: BTreeMap<(&str, &str, &str), Vec<&str>> = BTreeMap::new();
+    for (route, used) in uses.iter().filter(|(_, used)| !used.edit.is_empty()) {
+        let texts = texts.entry((&route.kind, &route.namespace, &route.name)).or_default();
+        if !texts.contains(&used.edit.as_str()) {
+            texts.push(&used.edit);
+        }
+    }
+    let edit = |((kind, namespace, name), texts): ((&str, &str, &str), Vec<&str>)| FinalizeEdit {
+        kind: kind.to_owned(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        text: texts.join("\n"),
+    };
+    texts.into_iter().map(edit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(path: &str, in_scope: bool, completed: bool) -> RouteUse {
+        let edit = if completed { String::new() } else { format!("kubectl patch {path}") };
+        RouteUse { object: "Ingress/shop/shop".into(), host: "shop.example".into(), path: path.into(), in_scope, completed, edit }
+    }
+
+    fn outcome(routes: Vec<RouteUse>) -> ReleaseOutcome {
+        ReleaseOutcome {
+            release: None,
+            id: String::new(),
+            findings: Vec::new(),
+            resolved_scope: String::new(),
+            port: None,
+            routes,
+            canary_ready: 1,
+            stable_ready: 1,
+        }
+    }
+
+    fn elsewhere(path: &str) -> Config {
+        let route = config::Route {
+            object: "Ingress/shop/shop".into(),
+            host: HostMatch::Exact("shop.example".into()),
+            path: PathMatch::Prefix(path.into()),
+            backend: None,
+            releases: Vec::new(),
+        };
+        Config { routes: vec![route], ..Config::default() }
+    }
+
+    #[test]
+    fn completed_when_each_recorded_route_that_is_left_points_at_the_canary() {
+        let begun = Routes::of(&[], &outcome(vec![used("/a", true, false), used("/b", true, false)]), &Config::default());
+        assert!(!begun.completed && begun.any_left);
+        assert_eq!(begun.edits.len(), 1, "one edit an object");
+        assert_eq!(begun.edits[0].text, "kubectl patch /a\nkubectl patch /b");
+        let recorded = begun.current;
+
+        let half = Routes::of(&recorded, &outcome(vec![used("/a", false, true), used("/b", true, false)]), &Config::default());
+        assert_eq!((half.completed, half.done.len()), (false, 1));
+        let done = Routes::of(&recorded, &outcome(vec![used("/a", false, true), used("/b", false, true)]), &Config::default());
+        assert!(done.completed);
+        let one_is_gone = Routes::of(&recorded, &outcome(vec![used("/a", false, true)]), &Config::default());
+        assert!(one_is_gone.completed);
+        let one_went_elsewhere = Routes::of(&recorded, &outcome(vec![used("/a", false, true)]), &elsewhere("/b"));
+        assert!(!one_went_elsewhere.completed);
+        let all_gone = Routes::of(&recorded, &outcome(Vec::new()), &Config::default());
+        assert!(!all_gone.completed && !all_gone.any_left);
+    }
+}

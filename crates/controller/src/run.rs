@@ -1,0 +1,112 @@
+//! The loop of one replica: changes in, tables out to the proxy, decisions out to whoever stores them.
+
+use crate::admin::{Ask, Name, Refusal};
+use crate::engine::Engine;
+use crate::update::{StatusWrite, Update};
+use jiff::Timestamp;
+use serin_api::Finding;
+use serin_proxy::Proxy;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+
+/// How often releases are decided when nothing happens.
+const TICK: Duration = Duration::from_millis(250);
+/// How long changes are collected before a table is built of them: an apply of many files is one table.
+const HOLD_OFF: Duration = Duration::from_millis(10);
+
+/// Where objects come from and where decisions go: a cluster, or the store of standalone mode.
+pub trait World {
+    /// The next thing that happened; `None` when nothing can happen any more. Nothing is lost when the future is dropped.
+    fn next(&mut self) -> impl Future<Output = Option<Input>>;
+    /// Writes a status; how that went comes as an input.
+    fn write(&mut self, write: StatusWrite);
+    /// A merge patch of annotations, where commands are taken at all.
+    fn annotate(&mut self, name: &Name, patch: &[(String, Option<String>)]) -> Result<(), Refusal>;
+    /// Whether this replica decides at this moment.
+    fn leads(&self) -> bool;
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Objects changed.
+    Update(Update),
+    /// The file of a release has content that is refused, or no longer has.
+    Refused(Name, Vec<Finding>),
+    /// A status was not written: the release is to be decided again.
+    NotWritten(Name),
+}
+
+/// Runs until the world ends.
+///
+/// `ready` says what readiness means beyond a served table.
+pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut asks: mpsc::Receiver<Ask>, ready: fn(&Engine) -> bool) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = BTreeSet::new();
+    loop {
+        tokio::select! {
+            input = world.next() => match input {
+                Some(input) => {
+                    take(&mut engine, input);
+                    let end = Instant::now() + HOLD_OFF;
+                    while let Ok(Some(input)) = timeout_at(end, world.next()).await {
+                        take(&mut engine, input);
+                    }
+                }
+                None => return,
+            },
+            Some(ask) = asks.recv() => answer(ask, &mut world, &engine, proxy, ready),
+            _ = ticks.tick() => {}
+        }
+        if let Some(next) = engine.rebuild() {
+            proxy.publish(next.table.clone()).await;
+            engine.served(&next.table);
+            tracing::debug!(version = next.version, "table served");
+            complain(&engine, &mut told);
+        }
+        if world.leads() {
+            let now = Timestamp::now();
+            for write in engine.decide(&proxy.counters().snapshot(), now) {
+                world.write(write);
+            }
+        }
+    }
+}
+
+fn take(engine: &mut Engine, input: Input) {
+    match input {
+        Input::Update(update) => engine.apply(update),
+        Input::Refused(name, findings) => engine.refused(&name, findings),
+        Input::NotWritten(name) => engine.write_failed(&name),
+    }
+}
+
+/// Objects that have no status of ours are told of in the log, each thing once while it is so.
+fn complain(engine: &Engine, told: &mut BTreeSet<String>) {
+    let now: BTreeSet<String> = engine.complaints().map(|(object, finding)| format!("{object}: {finding}")).collect();
+    for complaint in now.difference(told) {
+        tracing::warn!("{complaint}");
+    }
+    *told = now;
+}
+
+/// An asker that left needs no answer.
+fn answer(ask: Ask, world: &mut impl World, engine: &Engine, proxy: &Proxy, ready: fn(&Engine) -> bool) {
+    match ask {
+        Ask::Ready(reply) => drop(reply.send(engine.has_table() && ready(engine))),
+        Ask::Metrics(reply) => drop(reply.send(metrics(engine, proxy))),
+        Ask::List(reply) => drop(reply.send(engine.releases())),
+        Ask::One(name, reply) => drop(reply.send(engine.release(&name))),
+        Ask::Annotate(name, patch, reply) => {
+            let annotated = world.annotate(&name, &patch);
+            drop(reply.send(annotated.and_then(|()| engine.release(&name).ok_or(Refusal::NotFound))));
+        }
+    }
+}
+
+fn metrics(engine: &Engine, proxy: &Proxy) -> String {
+    proxy.counters().text() + &engine.metrics()
+}

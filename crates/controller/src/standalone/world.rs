@@ -1,0 +1,200 @@
+//! Standalone mode as a [`World`]: files and the store in place of the API server.
+
+use super::manifests::{Folder, Key};
+use super::state_file::{self, StateFile};
+use super::store::{Admission, Change, Store};
+use crate::admin::{Name, Refusal};
+use crate::run::{Input, World};
+use crate::update::{Delta, StatusWrite, Update};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serin_api::{Finding, reason};
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
+use tokio::sync::mpsc;
+
+/// What standalone mode knows and does.
+#[derive(Debug)]
+pub(super) struct Files {
+    dir: PathBuf,
+    folder: Folder,
+    store: Store,
+    state: Option<StateFile>,
+    changed: mpsc::Receiver<()>,
+    /// Keeps the watch alive.
+    _watcher: notify::RecommendedWatcher,
+    inputs: VecDeque<Input>,
+    told: BTreeSet<String>,
+}
+
+/// The rules of the API server, and uids.
+struct Rules;
+
+impl Files {
+    /// Reads the folder for the first time.
+    pub(super) fn open(dir: PathBuf, state: Option<PathBuf>) -> anyhow::Result<Self> {
+        let (tell, changed) = mpsc::channel(1);
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file is an event too, and would never end. One waiting word is enough: all files are read again.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                let _ = tell.try_send(());
+            }
+        })?;
+        notify::Watcher::watch(&mut watcher, &dir, notify::RecursiveMode::NonRecursive)
+            .map_err(|error| anyhow::anyhow!("{}: {error}", dir.display()))?;
+        let mut store = Store::default();
+        let state = match state {
+            Some(path) => {
+                let (state, kept) = StateFile::open(&path)?;
+                store.restore(kept);
+                Some(state)
+            }
+            None => {
+                tracing::warn!("without --state a restart begins each release again");
+                None
+            }
+        };
+        let inputs = empty_lists().map(Input::Update).into();
+        let mut files = Self { dir, folder: Folder::default(), store, state, changed, _watcher: watcher, inputs, told: BTreeSet::new() };
+        let restored: Vec<Key> = files.store.objects().map(|(key, _)| key.clone()).collect();
+        files.read()?;
+        // What was restored and is as the file has it is no change of the store, and still new to everyone else.
+        restored.into_iter().for_each(|key| files.tell(&Change::Applied(key)));
+        files.save()?;
+        Ok(files)
+    }
+
+    fn read(&mut self) -> anyhow::Result<()> {
+        let reading = self.folder.read(&self.dir)?;
+        let repeated =
+            reading.repeated.iter().map(|(key, path)| format!("{}: {key} is given in an earlier file too, which holds", path.display()));
+        let told: BTreeSet<String> = reading.errors.iter().map(ToString::to_string).chain(repeated).collect();
+        for complaint in told.difference(&self.told) {
+            tracing::warn!("{complaint}");
+        }
+        self.told = told;
+        let changes = self.store.replace(reading.manifests, &mut Rules, Timestamp::now());
+        changes.iter().for_each(|change| self.tell(change));
+        Ok(())
+    }
+
+    /// Tells of a change what the controller reads of it.
+    fn tell(&mut self, change: &Change) {
+        let (key, object) = match change {
+            Change::Applied(key) => (key, self.store.object(key)),
+            Change::Deleted(key) => (key, None),
+        };
+        let name = Name { namespace: key.namespace.clone(), name: key.name.clone() };
+        let value = object.map(|stored| stored.object.clone());
+        let update = match key.kind.as_str() {
+            "Service" => typed(key, value).map(Update::Service),
+            "EndpointSlice" => typed(key, value).map(Update::EndpointSlice),
+            "Ingress" => typed(key, value).map(Update::Ingress),
+            "IngressClass" => typed(key, value).map(Update::IngressClass),
+            "CanaryRelease" => Some(Update::CanaryRelease(value.map_or(Delta::Deleted(name.clone()), |v| Delta::Applied(Box::new(v))))),
+            _ => None,
+        };
+        let refused = object.filter(|_| key.kind == state_file::KIND).map(|stored| stored.refused.clone());
+        self.inputs.extend(update.map(Input::Update));
+        self.inputs.extend(refused.map(|findings| Input::Refused(name, findings)));
+    }
+
+    fn save(&mut self) -> anyhow::Result<()> {
+        match &mut self.state {
+            Some(state) => state.save(self.store.kept(state_file::KIND)),
+            None => Ok(()),
+        }
+    }
+
+    /// On disk before it is shown. A disk that fails is told of, and serving goes on.
+    fn save_or_tell(&mut self) {
+        if let Err(error) = self.save() {
+            tracing::error!("{error:#}: a restart would go back to what was written before");
+        }
+    }
+}
+
+impl World for Files {
+    async fn next(&mut self) -> Option<Input> {
+        loop {
+            if let Some(input) = self.inputs.pop_front() {
+                return Some(input);
+            }
+            self.changed.recv().await?;
+            if let Err(error) = self.read() {
+                tracing::error!("{error:#}: what was read before serves on");
+            }
+            self.save_or_tell();
+        }
+    }
+
+    fn write(&mut self, write: StatusWrite) {
+        let key = release(&write.name);
+        for event in &write.events {
+            tracing::info!(release = %format_args!("{}/{}", key.namespace, key.name), reason = event.reason, "{}", event.message);
+        }
+        match self.store.write_status(&key, &write.resource_version, write.status) {
+            Ok(()) => {
+                self.save_or_tell();
+                self.tell(&Change::Applied(key));
+            }
+            Err(_) => self.inputs.push_back(Input::NotWritten(write.name)),
+        }
+    }
+
+    fn annotate(&mut self, name: &Name, patch: &[(String, Option<String>)]) -> Result<(), Refusal> {
+        let key = release(name);
+        let patch: Vec<(&str, Option<&str>)> = patch.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        self.store.annotate(&key, &patch).map_err(|_| Refusal::NotFound)?;
+        self.save_or_tell();
+        self.tell(&Change::Applied(key));
+        Ok(())
+    }
+
+    fn leads(&self) -> bool {
+        true
+    }
+}
+
+impl Admission for Rules {
+    fn admit(&mut self, key: &Key, object: &mut Value) -> Vec<Finding> {
+        if key.kind != state_file::KIND {
+            return Vec::new();
+        }
+        let findings = serin_api::parse_value(object).findings;
+        findings.into_iter().filter(|finding| finding.reason == reason::INVALID_SPEC).collect()
+    }
+
+    fn uid(&mut self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+}
+
+fn release(name: &Name) -> Key {
+    Key { kind: state_file::KIND.to_owned(), namespace: name.namespace.clone(), name: name.name.clone() }
+}
+
+/// A kind of Kubernetes' own. One that does not parse is told of, and what is known of it goes.
+fn typed<K: DeserializeOwned>(key: &Key, object: Option<Value>) -> Option<Delta<K>> {
+    let deleted = || Delta::Deleted(Name { namespace: key.namespace.clone(), name: key.name.clone() });
+    let Some(object) = object else { return Some(deleted()) };
+    match serde_json::from_value(object) {
+        Ok(object) => Some(Delta::Applied(Box::new(object))),
+        Err(error) => {
+            tracing::warn!("{key}: {error}");
+            Some(deleted())
+        }
+    }
+}
+
+/// A folder is complete from the start.
+fn empty_lists() -> [Update; 5] {
+    [
+        Update::Service(Delta::Listed(Vec::new())),
+        Update::EndpointSlice(Delta::Listed(Vec::new())),
+        Update::Ingress(Delta::Listed(Vec::new())),
+        Update::IngressClass(Delta::Listed(Vec::new())),
+        Update::CanaryRelease(Delta::Listed(Vec::new())),
+    ]
+}

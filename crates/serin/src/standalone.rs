@@ -1,0 +1,82 @@
+//! `serin standalone`.
+
+use clap::Args;
+use serin_controller::standalone::{self, Settings};
+use serin_proxy::{AccessLog, ClientIp};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long requests under way may take after SIGTERM.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// The options of `serin standalone`; each is an environment variable too.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The folder of manifests: *.yaml, *.yml and *.json. It is watched.
+    #[arg(long, env = "SERIN_MANIFESTS", value_name = "DIR")]
+    manifests: PathBuf,
+    /// Where the proxy listens.
+    #[arg(long, env = "SERIN_HTTP", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// Where health, metrics, releases and commands are; on loopback.
+    #[arg(long, env = "SERIN_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9901")]
+    admin_listen: SocketAddr,
+    /// Keeps uid, creation, commands and status of releases over a restart.
+    #[arg(long, env = "SERIN_STATE", value_name = "FILE")]
+    state: Option<PathBuf>,
+    #[command(flatten)]
+    proxy: ProxyOptions,
+}
+
+/// What every proxy of serin can be told.
+#[derive(Debug, Args)]
+pub(crate) struct ProxyOptions {
+    /// Networks whose word on the client's address is believed.
+    #[arg(long, env = "SERIN_TRUSTED_PROXIES", value_name = "CIDR,...", value_delimiter = ',')]
+    trusted_proxies: Vec<ipnet::IpNet>,
+    /// Threads that serve. Default: the cores available, at most 8.
+    #[arg(long, env = "SERIN_WORKERS")]
+    workers: Option<usize>,
+    /// The access log, on standard output.
+    #[arg(long, env = "SERIN_ACCESS_LOG", default_value = "off", value_parser = ["off", "text", "json"])]
+    access_log: String,
+}
+
+impl ProxyOptions {
+    pub(crate) fn apply(&self, settings: &mut serin_proxy::Settings) {
+        settings.client_ip = ClientIp { trusted: self.trusted_proxies.clone(), ..ClientIp::default() };
+        settings.workers = self.workers.unwrap_or(settings.workers).max(1);
+        settings.access_log = match self.access_log.as_str() {
+            "text" => AccessLog::Text,
+            "json" => AccessLog::Json,
+            _ => AccessLog::Off,
+        };
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let mut settings =
+        Settings { admin: options.admin_listen, state: options.state.clone(), ..Settings::new(&options.manifests, options.http) };
+    options.proxy.apply(&mut settings.proxy);
+    let standalone = standalone::start(settings).await?;
+    tracing::info!(http = %standalone.http(), admin = %standalone.admin(), "serving {}", options.manifests.display());
+    until_told_to_stop().await?;
+    tracing::info!("stopping: requests under way are finished");
+    standalone.stop(GRACE).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// SIGTERM or SIGINT.
+pub(crate) async fn until_told_to_stop() -> anyhow::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
