@@ -139,3 +139,61 @@ impl Line<'_> {
 fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    /// A disk that writes nothing while somebody holds it.
+    struct Stuck(Arc<Mutex<()>>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            drop(self.0.lock());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn entry() -> Box<Entry> {
+        Box::new(Entry {
+            time: Timestamp::UNIX_EPOCH,
+            client: None,
+            method: Method::GET,
+            host: "a".into(),
+            path: "/\" b=c\n".into(),
+            status: 200,
+            bytes: 0,
+            duration: Duration::ZERO,
+            decision: None,
+            upstream: None,
+            failure: None,
+        })
+    }
+
+    #[test]
+    fn writer_that_cannot_follow_stops_nobody_and_what_is_lost_is_counted() {
+        let (disk, shard) = (Arc::new(Mutex::new(())), Shard::default());
+        let held = disk.lock().expect("no panic");
+        let (log, writer) = start(AccessLog::Text, Box::new(Stuck(Arc::clone(&disk)))).expect("a thread").expect("a log");
+        for _ in 0..2 * WAITING {
+            log.write(entry(), &shard);
+        }
+        let lost = shard.unlogged.load(Relaxed);
+        assert!(lost > 0 && lost <= WAITING as u64, "{lost}");
+        drop((held, log));
+        writer.join().expect("the writer ends");
+    }
+
+    #[test]
+    fn what_a_client_wrote_is_escaped() {
+        let mut text = Vec::new();
+        Line::of(&entry()).write_text(&mut text).expect("memory takes all");
+        let text = String::from_utf8(text).expect("text");
+        assert!(text.contains(r#" path="/\" b=c\n" status="#), "{text}");
+    }
+}

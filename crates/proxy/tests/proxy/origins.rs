@@ -5,7 +5,7 @@ use serin_proxy::{Limits, Settings, Timeouts};
 use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where nobody listens.
 fn nobody() -> SocketAddr {
@@ -177,12 +177,13 @@ fn origin_that_takes_nothing_of_a_request_is_504() {
 #[test]
 fn origin_has_time_while_the_client_is_still_sending() {
     let origin = Origin::saying("ok");
-    let short = Timeouts { first_byte: Duration::from_millis(100), ..Timeouts::default() };
+    let short = Timeouts { first_byte: Duration::from_secs(1), ..Timeouts::default() };
     let proxy = serve(within(short), everything_to(&[origin.address]));
     let mut client = Client::of(&proxy);
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
-    for byte in ["a", "b", "c", "d", "e"] {
-        std::thread::park_timeout(Duration::from_millis(70));
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
+    let start = Instant::now();
+    for (byte, seconds) in [("a", 0.5), ("b", 1.0), ("c", 1.5)] {
+        eventually("time passes", || start.elapsed().as_secs_f64() > seconds);
         client.send(byte);
     }
     assert_eq!(client.response().text(), "ok");
@@ -191,7 +192,7 @@ fn origin_has_time_while_the_client_is_still_sending() {
 #[test]
 fn whole_request_may_have_a_limit() {
     let silent = Origin::talking(|_stream| std::thread::park());
-    let short = Timeouts { request: Some(Duration::from_millis(50)), ..Timeouts::default() };
+    let short = Timeouts { request: Some(Duration::from_millis(400)), ..Timeouts::default() };
     let proxy = serve(within(short), everything_to(&[silent.address]));
     assert_eq!(Client::of(&proxy).get("/").status(), 504);
     let dripping = Origin::talking(|mut stream| {

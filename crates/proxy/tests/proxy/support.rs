@@ -42,7 +42,7 @@ pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "{what} in time");
-        thread::yield_now();
+        thread::park_timeout(Duration::from_millis(1));
     }
 }
 
@@ -243,7 +243,10 @@ impl Client {
     }
 
     pub(crate) fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
+        Self::on(TcpStream::connect(address).expect("a connection"))
+    }
+
+    pub(crate) fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");
         stream.set_nodelay(true).expect("no delay");
         let reader = BufReader::new(stream.try_clone().expect("a stream"));
@@ -278,6 +281,12 @@ impl Client {
     /// Sends a request and reads its response.
     pub(crate) fn get(&mut self, path: &str) -> Message {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\n\r\n")).response()
+    }
+
+    /// The same; `None` when there is no whole response.
+    pub(crate) fn try_get(&mut self, path: &str) -> Option<Message> {
+        self.stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\n\r\n").as_bytes()).ok()?;
+        self.try_response(false)
     }
 
     /// What still comes until the proxy closes.
