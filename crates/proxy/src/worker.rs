@@ -3,6 +3,7 @@
 use crate::access_log::Log;
 use crate::connection;
 use crate::counters::{self, Shard};
+use crate::listener;
 use crate::pool::{OpenConnections, Pool};
 use crate::settings::Settings;
 use crate::view::View;
@@ -12,11 +13,9 @@ use serin_routing::Table;
 use std::cell::{Cell, Ref, RefCell};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -156,17 +155,17 @@ async fn serve(start: Start) -> io::Result<()> {
                 }
                 None => return Ok(()),
             },
+            () = pause => if let Accepting::Until(_) = accepting {
+                worker.empty_backlog(listener.take());
+                worker.draining.send_replace(true);
+                (accepting, end) = (Accepting::Off, Some(Instant::now() + grace));
+            },
             accepted = accept(listener.as_ref()) => match accepted {
                 Ok((stream, peer)) => worker.place(stream, peer, matches!(accepting, Accepting::On)),
                 Err(error) => {
                     tracing::warn!(%error, "accept failed");
                     sleep(ACCEPT_PAUSE).await;
                 }
-            },
-            () = pause => if let Accepting::Until(_) = accepting {
-                worker.empty_backlog(listener.take()).await;
-                worker.draining.send_replace(true);
-                (accepting, end) = (Accepting::Off, Some(Instant::now() + grace));
             },
         }
     }
@@ -243,17 +242,20 @@ impl Worker {
         tokio::task::spawn_local(async move { connection::serve(&open.0, stream, peer.ip()).await });
     }
 
-    /// Closing a listener resets what waits in its backlog, so that is accepted first.
-    async fn empty_backlog(self: &Rc<Self>, listener: Option<TcpListener>) {
-        let Some(listener) = listener else { return };
-        let mut accept = pin!(std::future::poll_fn(|cx| {
-            Poll::Ready(match listener.poll_accept(cx) {
-                Poll::Ready(accepted) => accepted.ok(),
-                Poll::Pending => None,
-            })
-        }));
-        while let Some((stream, peer)) = accept.as_mut().await {
-            self.place(stream, peer, false);
+    /// Closing a listener resets what waits in its backlog, so that is accepted first; no more than a backlog holds, or a stream of new
+    /// connections would keep this worker from the old ones.
+    fn empty_backlog(self: &Rc<Self>, listener: Option<TcpListener>) {
+        let Some(Ok(listener)) = listener.map(TcpListener::into_std) else { return };
+        for _ in 0..listener::BACKLOG {
+            let accepted = listener.accept().and_then(|(stream, peer)| {
+                stream.set_nonblocking(true)?;
+                Ok((TcpStream::from_std(stream)?, peer))
+            });
+            match accepted {
+                Ok((stream, peer)) => self.place(stream, peer, false),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => tracing::warn!(%error, "accept failed"),
+            }
         }
     }
 }

@@ -1,7 +1,13 @@
 //! Every case of the gate's table through the whole proxy: bytes in, statuses out, and what the origin heard.
 
 use crate::cases::{Case, requests};
+use crate::gate::{long_or, send};
+use crate::mutate::mutated;
 use crate::support::{Client, Origin, everything_to, serve, settings};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use std::io::Write;
+use std::net::Shutdown;
 
 /// What the proxy owes for a case.
 struct Owed {
@@ -100,4 +106,33 @@ fn pipelined_requests_are_answered_in_order_and_a_bad_one_behind_them_last() {
     assert_eq!(client.rest(), b"");
     assert_eq!(origin.count(), 50);
     assert_eq!(proxy.counters().totals().failures.get("host-invalid"), Some(&1));
+}
+
+/// What the gate alone says of the same bytes bounds what an origin may hear: no request more, in that order, each with its whole body.
+#[test]
+fn origin_never_hears_more_than_the_gate_saw() {
+    let origin = Origin::saying("ok");
+    let proxy = serve(settings(), everything_to(&[origin.address]));
+    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(long_or(2_000, 50_000)) });
+    let outcome = runner.run(&mutated(), |bytes| {
+        let (seen, before) = (send(&bytes, []), origin.count());
+        let mut client = Client::of(&proxy);
+        // The proxy may close before it has taken all.
+        let _ = client.stream.write_all(&bytes);
+        // Every whole request is answered, unless the connection is closed before.
+        let answered = seen.requests.iter().map_while(|(_, head)| client.try_response(head.is_head)).count();
+        let _ = client.stream.shutdown(Shutdown::Write);
+        let rest = client.try_rest().unwrap_or_default();
+        prop_assert!(rest.is_empty() || rest.starts_with(b"HTTP/1."), "{}", rest.escape_ascii());
+        let heard = origin.heard().split_off(before);
+        prop_assert!(heard.len() <= answered, "{} heard and {answered} answered of {}", heard.len(), seen.trace);
+        for (request, (range, _)) in heard.iter().zip(&seen.requests) {
+            let method = request.line.split(' ').next().unwrap_or_default();
+            prop_assert!(bytes[range.clone()].starts_with(method.as_bytes()), "{request:?} of {}", bytes[range.clone()].escape_ascii());
+        }
+        Ok(())
+    });
+    outcome.expect("the gate and the origin agree");
+    assert!(origin.count() > 50, "only {} requests were compared", origin.count());
+    assert_eq!(Client::of(&proxy).get("/").status(), 200);
 }

@@ -5,7 +5,11 @@ mod basics;
 mod cases;
 mod continuity;
 mod framing;
+#[path = "../gate/support.rs"]
+mod gate;
 mod limits;
+#[path = "../gate/mutate.rs"]
+mod mutate;
 mod origins;
 mod split;
 mod streams;

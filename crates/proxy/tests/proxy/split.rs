@@ -1,8 +1,8 @@
 //! Which side requests go to, counted at the origins.
 
 use crate::support::{Client, Message, Origin, publish, release_of, serve, settings};
-use serin_proxy::{Proxy, Settings};
-use serin_routing::config::{Match, Override, Side, Source, Traffic};
+use serin_proxy::{ClientIp, Proxy, Settings};
+use serin_routing::config::{By, Match, Override, Side, Source, Traffic};
 use std::thread;
 
 /// Requests over so many connections at once; how many of the answers were the canary's.
@@ -116,4 +116,24 @@ fn endpoints_of_a_side_take_turns() {
     }
     let heard: Vec<Vec<Message>> = origins.iter().map(Origin::heard).collect();
     assert_eq!(heard.iter().map(Vec::len).collect::<Vec<_>>(), [10; 4]);
+}
+
+#[test]
+fn s5_address_behind_a_trusted_proxy_is_hashed_and_a_missing_one_is_counted() {
+    let (stable, canary) = (Origin::saying("stable"), Origin::saying("canary"));
+    let mut config = release_of(&[stable.address], &[canary.address], 1000, 163);
+    config.releases[0].by = By::ClientIp;
+    let client_ip = ClientIp { trusted: vec!["127.0.0.0/8".parse().expect("a CIDR")], ..ClientIp::default() };
+    let proxy = serve(Settings { client_ip, decision_header: true, ..settings() }, config);
+    let mut client = Client::of(&proxy);
+    // The published vectors of salt shop/checkout, and one that a proxy further away wrote.
+    for (list, side, bucket) in [("192.0.2.7", "canary", 162), ("2001:db8::1", "stable", 709), ("2001:db8::1, 192.0.2.7", "canary", 162)] {
+        let response = client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {list}\r\n\r\n")).response();
+        let expected = format!("release=shop/checkout; side={side}; rule=bucket; bucket={bucket}; k=163");
+        assert_eq!((response.text(), response.field("serin-decision")), (side, Some(expected.as_str())), "{list}");
+    }
+    assert_eq!(canary.heard()[1].field("x-forwarded-for"), Some("2001:db8::1, 192.0.2.7, 127.0.0.1"));
+    client.get("/");
+    let fallbacks: u64 = proxy.counters().snapshot().iter().map(|row| row.counts.fallbacks.to_request).sum();
+    assert_eq!(fallbacks, 1);
 }
