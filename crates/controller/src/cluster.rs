@@ -7,7 +7,9 @@
 mod clock;
 pub mod events;
 pub mod lease;
+mod replica;
 pub mod watch;
+mod world;
 pub mod writer;
 
 use kube::api::ApiResource;
@@ -15,6 +17,7 @@ use kube::core::GroupVersionKind;
 use std::time::Duration;
 
 pub use clock::ServerClock;
+pub use replica::{Replica, Settings, start};
 
 /// The field manager of all that serin applies, and the name under which its Events come.
 pub const FIELD_MANAGER: &str = "serin";

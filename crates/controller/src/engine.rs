@@ -10,10 +10,10 @@ mod routes;
 
 use crate::admin::Name;
 use crate::update::{Delta, StatusWrite, Update};
-use jiff::Timestamp;
-use release::Tracked;
+use jiff::{SignedDuration, Timestamp};
+use release::{Seen, Tracked};
 use serde_json::Value;
-use serin_api::Finding;
+use serin_api::{Condition, Finding, reason};
 use serin_compiler::{AnyRelease, Cached, Compiled, Key, Objects, Options, compile};
 use serin_proxy::ReleaseCounts;
 use serin_routing::{Policies, Table};
@@ -149,24 +149,38 @@ impl Engine {
     }
 
     /// Decides each release, and says what is to be written now. Only the leader writes.
-    pub fn decide(&mut self, counts: &[ReleaseCounts], now: Timestamp) -> Vec<StatusWrite> {
+    pub fn decide(&mut self, counts: &[ReleaseCounts], clock_skew: Option<SignedDuration>, now: Timestamp) -> Vec<StatusWrite> {
         if !self.is_complete() || self.stale {
             return Vec::new();
         }
         let mut writes = Vec::new();
+        let skewed = clock_skew.and_then(skew_finding);
         for (key, tracked) in &mut self.releases {
             if let Some(outcome) = self.compiled.releases.get(key) {
                 let served = self.served.get(tracked.uid()).copied();
-                writes.extend(tracked.decide(key, outcome, &self.compiled.config, served, counts, now));
+                let seen = Seen { outcome, config: &self.compiled.config, served, counts, skewed: skewed.as_ref() };
+                writes.extend(tracked.decide(key, &seen, now));
             }
         }
         writes
     }
 
-    /// A write did not go through.
-    pub fn write_failed(&mut self, name: &Name) {
+    /// This replica does not decide: what it shows is what the leader wrote.
+    pub fn follow(&mut self) {
+        self.releases.values_mut().for_each(Tracked::follow);
+    }
+
+    /// A write went through, without the fields that the CRD of the cluster does not have.
+    pub fn written(&mut self, name: &Name, cut: Vec<String>) {
         if let Some(tracked) = self.releases.get_mut(&key(name)) {
-            tracked.write_failed();
+            tracked.cut = cut;
+        }
+    }
+
+    /// A write did not go through: the release is decided again in a moment.
+    pub fn write_failed(&mut self, name: &Name, now: Timestamp) {
+        if let Some(tracked) = self.releases.get_mut(&key(name)) {
+            tracked.write_failed(now);
         }
     }
 
@@ -205,6 +219,20 @@ fn take<K: Cached>(objects: &mut Objects, delta: Delta<K>, listed: &mut bool) ->
             objects.replace(items)
         }
     }
+}
+
+/// A leader whose clock is further off raises nothing: what it writes as `until` would be wrong by as much.
+const MOST_SKEW: SignedDuration = SignedDuration::from_secs(10);
+
+fn skew_finding(skew: SignedDuration) -> Option<Finding> {
+    let message =
+        || format!("The leader's clock is {} s off the API server's, so nothing rises. Set the clock of its node.", skew.as_secs());
+    (skew.abs() > MOST_SKEW).then(|| Finding {
+        condition: Condition::Programmed,
+        reason: reason::CLOCK_SKEW,
+        field: String::new(),
+        message: message(),
+    })
 }
 
 fn key(name: &Name) -> Key {

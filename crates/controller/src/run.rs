@@ -3,7 +3,7 @@
 use crate::admin::{Ask, Name, Refusal};
 use crate::engine::Engine;
 use crate::update::{StatusWrite, Update};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serin_api::Finding;
 use serin_proxy::Proxy;
 use std::collections::BTreeSet;
@@ -26,6 +26,8 @@ pub trait World {
     fn annotate(&mut self, name: &Name, patch: &[(String, Option<String>)]) -> Result<(), Refusal>;
     /// Whether this replica decides at this moment.
     fn leads(&self) -> bool;
+    /// The own wall clock minus the API server's, when both are known.
+    fn clock_skew(&self) -> Option<SignedDuration>;
 }
 
 /// Something that happened.
@@ -35,6 +37,13 @@ pub enum Input {
     Update(Update),
     /// The file of a release has content that is refused, or no longer has.
     Refused(Name, Vec<Finding>),
+    /// A status was written; the CRD of the cluster does not have the fields that were cut.
+    Written {
+        /// Of which release.
+        name: Name,
+        /// Paths of fields.
+        cut: Vec<String>,
+    },
     /// A status was not written: the release is to be decided again.
     NotWritten(Name),
 }
@@ -69,9 +78,11 @@ pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut a
         }
         if world.leads() {
             let now = Timestamp::now();
-            for write in engine.decide(&proxy.counters().snapshot(), now) {
+            for write in engine.decide(&proxy.counters().snapshot(), world.clock_skew(), now) {
                 world.write(write);
             }
+        } else {
+            engine.follow();
         }
     }
 }
@@ -80,7 +91,8 @@ fn take(engine: &mut Engine, input: Input) {
     match input {
         Input::Update(update) => engine.apply(update),
         Input::Refused(name, findings) => engine.refused(&name, findings),
-        Input::NotWritten(name) => engine.write_failed(&name),
+        Input::Written { name, cut } => engine.written(&name, cut),
+        Input::NotWritten(name) => engine.write_failed(&name, Timestamp::now()),
     }
 }
 

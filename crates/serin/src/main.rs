@@ -1,6 +1,7 @@
 //! The binary: arguments and wiring only.
 
 mod check;
+mod controller;
 mod demo;
 mod releases;
 mod standalone;
@@ -28,6 +29,8 @@ enum Command {
         #[arg(long)]
         fail: bool,
     },
+    /// One replica in a cluster: watches, compiles, serves, and leads when elected.
+    Controller(controller::Options),
     /// Serves a folder of manifests, without a cluster.
     Standalone(standalone::Options),
     /// Prints the CustomResourceDefinitions.
@@ -110,6 +113,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let target = &arguments.target;
     match arguments.command {
         Command::Demo { fail } => demo::run(fail).await,
+        Command::Controller(options) => controller::run(&options).await,
         Command::Standalone(options) => standalone::run(&options).await,
         Command::Crds => {
             print!("{}", serin_api::crd_yaml());
@@ -132,7 +136,7 @@ impl Command {
     /// What is logged unless `SERIN_LOG` says otherwise: what serves tells what it does, the rest only what goes wrong.
     fn log_filter(&self) -> &'static str {
         match self {
-            Self::Standalone(_) => "info",
+            Self::Standalone(_) | Self::Controller(_) => "info",
             _ => "error",
         }
     }

@@ -9,7 +9,7 @@ use crate::events;
 use crate::update::StatusWrite;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use serin_api::{CanaryReleaseStatus, Condition, Finding, Release};
+use serin_api::{CanaryReleaseStatus, Condition, Finding, Release, reason};
 use serin_compiler::{Key, ReleaseOutcome};
 use serin_proxy::ReleaseCounts;
 use serin_rollout::command::Annotation;
@@ -20,6 +20,20 @@ use serin_routing::Config;
 
 /// How long a write may be on its way before the release is decided again.
 const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(15);
+/// How soon a release is decided again whose write failed: by then a conflicting object has come, or the API server is back.
+const RETRY: SignedDuration = SignedDuration::from_secs(1);
+
+/// What is known beside the object itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) outcome: &'a ReleaseOutcome,
+    pub(super) config: &'a Config,
+    /// The epoch that every worker serves.
+    pub(super) served: Option<u64>,
+    pub(super) counts: &'a [ReleaseCounts],
+    /// That the clock is too far off to raise anything.
+    pub(super) skewed: Option<&'a Finding>,
+}
 
 /// A release as this replica knows it.
 #[derive(Debug)]
@@ -33,8 +47,10 @@ pub(super) struct Tracked {
     /// The status as it would be written at the last decision.
     current: Option<Value>,
     last_write: Option<Timestamp>,
-    /// Since when a write is on its way; the object that it makes ends that.
-    in_flight: Option<Timestamp>,
+    /// Until when a write is waited for; the object that it makes ends that.
+    waits_until: Option<Timestamp>,
+    /// Fields of the last write that the CRD of the cluster does not have.
+    pub(super) cut: Vec<String>,
 }
 
 impl Tracked {
@@ -48,7 +64,8 @@ impl Tracked {
             checks: Vec::new(),
             current: None,
             last_write: None,
-            in_flight: None,
+            waits_until: None,
+            cut: Vec::new(),
         }
     }
 
@@ -60,7 +77,7 @@ impl Tracked {
         }
         self.status = status_of(&object);
         self.object = object;
-        self.in_flight = None;
+        self.waits_until = None;
     }
 
     pub(super) fn uid(&self) -> &str {
@@ -87,28 +104,21 @@ impl Tracked {
     }
 
     /// Decides, and says what is to be written now.
-    pub(super) fn decide(
-        &mut self,
-        key: &Key,
-        outcome: &ReleaseOutcome,
-        config: &Config,
-        served: Option<u64>,
-        counts: &[ReleaseCounts],
-        now: Timestamp,
-    ) -> Option<StatusWrite> {
-        if self.in_flight.is_some_and(|since| now.duration_since(since) < IN_FLIGHT) {
+    pub(super) fn decide(&mut self, key: &Key, seen: &Seen<'_>, now: Timestamp) -> Option<StatusWrite> {
+        if self.waits_until.is_some_and(|until| now < until && until.duration_since(now) <= IN_FLIGHT) {
             return None;
         }
+        let Seen { outcome, config, served, counts, skewed } = *seen;
         let state = read(&self.status, self.uid());
         let totals = Totals::of(counts, self.uid(), &outcome.id);
-        let findings: Vec<Finding> = self.refused.iter().chain(&outcome.findings).cloned().collect();
+        let findings: Vec<Finding> = self.refused.iter().chain(&outcome.findings).chain(skewed).cloned().collect();
         let plan = outcome.release.as_ref().filter(|_| findings.iter().all(|f| f.condition != Condition::Accepted));
         let plan = plan.map(|release| (release, Plan::of(release, &outcome.id)));
         let judgement = plan.as_ref().and_then(|(_, plan)| self.judgement(plan, &state, totals, now));
         let routes = Routes::of(&state.routes, outcome, config);
         let evidence = Evidence {
             ready: findings.is_empty(),
-            programmed: served,
+            programmed: served.filter(|_| skewed.is_none()),
             canary_ready: outcome.canary_ready > 0,
             routes: routes.current,
             completed: routes.completed,
@@ -139,6 +149,7 @@ impl Tracked {
             leader_only: true,
             measured: Some(self.memory.measured(&decision.state, totals, now)),
             checks: self.checks.clone(),
+            degraded: self.old_schema(),
             ..Facts::default()
         };
         let spec = plan.as_ref().map(|(release, plan)| (*release, plan));
@@ -148,7 +159,7 @@ impl Tracked {
         if !pace::is_due(&self.object["status"], &status, self.last_write, now) {
             return None;
         }
-        (self.last_write, self.in_flight) = (Some(now), Some(now));
+        (self.last_write, self.waits_until) = (Some(now), now.checked_add(IN_FLIGHT).ok());
         Some(StatusWrite {
             name: Name { namespace: key.namespace.clone(), name: key.name.clone() },
             uid: self.uid().to_owned(),
@@ -178,9 +189,24 @@ impl Tracked {
         self.object["spec"]["enabled"].as_bool().unwrap_or(true)
     }
 
+    /// What the served CRD does not have could not be told.
+    fn old_schema(&self) -> Option<(&'static str, String)> {
+        let first = self.cut.first()?;
+        let message = format!(
+            "The CRD of this cluster is older than serin: {first} and {} other fields are missing. Apply the CRD.",
+            self.cut.len() - 1
+        );
+        Some((reason::OLD_SCHEMA, message))
+    }
+
+    /// Somebody else decides.
+    pub(super) fn follow(&mut self) {
+        self.current = None;
+    }
+
     /// A write did not go through: the release is decided again, from whatever object is there by then.
-    pub(super) fn write_failed(&mut self) {
-        self.in_flight = None;
+    pub(super) fn write_failed(&mut self, now: Timestamp) {
+        self.waits_until = now.checked_add(RETRY).ok();
     }
 }
 

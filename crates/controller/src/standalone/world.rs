@@ -6,7 +6,7 @@ use super::store::{Admission, Change, Store};
 use crate::admin::{Name, Refusal};
 use crate::run::{Input, World};
 use crate::update::{Delta, StatusWrite, Update};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serin_api::{Finding, reason};
@@ -154,6 +154,10 @@ impl World for Files {
 
     fn leads(&self) -> bool {
         true
+    }
+
+    fn clock_skew(&self) -> Option<SignedDuration> {
+        None
     }
 }
 

@@ -1,0 +1,120 @@
+//! One replica in a cluster: `serin controller`.
+
+use super::world::Cluster;
+use super::{ServerClock, client, events::Events, lease, watch, writer::StatusWriter};
+use crate::engine::Engine;
+use crate::{admin, run};
+use anyhow::Context;
+use serin_compiler::Options;
+use serin_proxy::Proxy;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// The name of the one Lease.
+const LEASE: &str = "serin";
+/// How long giving the Lease back may take.
+const RELEASE: Duration = Duration::from_secs(3);
+
+/// What an operator may set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The proxy.
+    pub proxy: serin_proxy::Settings,
+    /// Where the admin port listens; read-only in a cluster.
+    pub admin: SocketAddr,
+    /// serin's own namespace, which holds the Lease.
+    pub namespace: String,
+    /// The namespaces that are watched; none: all.
+    pub watch_namespaces: Vec<String>,
+    /// The durations of the election.
+    pub times: lease::Times,
+}
+
+/// A replica that runs.
+#[derive(Debug)]
+pub struct Replica {
+    proxy: Option<Arc<Proxy>>,
+    http: SocketAddr,
+    admin: SocketAddr,
+    controller: JoinHandle<()>,
+    admin_task: JoinHandle<()>,
+    lease: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+}
+
+/// Serves what the cluster says, and takes part in the election.
+///
+/// # Errors
+/// When no cluster is configured, or an address cannot be listened on.
+pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
+    let config = kube::Config::infer().await.context("no cluster: run in a pod with a service account, or set KUBECONFIG")?;
+    let client = client(config)?;
+    let listen = settings.proxy.listen;
+    let proxy = Arc::new(Proxy::start(settings.proxy).with_context(|| format!("--http {listen}"))?);
+    let listener = TcpListener::bind(settings.admin).await.with_context(|| format!("--admin {}", settings.admin))?;
+    let (http, admin) = (proxy.local_addr(), listener.local_addr()?);
+
+    let (update, updates) = mpsc::channel(1024);
+    let mut watches = watch::spawn(&client, &settings.watch_namespaces, &update);
+    let identity = uuid::Uuid::new_v4().to_string();
+    let (stop, stopped) = oneshot::channel();
+    let options =
+        lease::Options { namespace: settings.namespace, name: LEASE.to_owned(), identity: identity.clone(), times: settings.times };
+    let (leadership, lease) = lease::spawn(client.clone(), options, async {
+        // A sender that is gone says stop too.
+        let _ = stopped.await;
+    });
+    let events = Events::spawn(client.clone(), &identity);
+    let clock = ServerClock::spawn(client.clone());
+    let world = Cluster::new(updates, StatusWriter::new(client, leadership.clone()), events, leadership, clock);
+
+    let (asks, asked) = mpsc::channel(64);
+    let serves = Arc::clone(&proxy);
+    let controller = tokio::spawn(async move {
+        let engine = Engine::new(Options { standalone: false });
+        tokio::select! {
+            () = run::run(world, engine, &serves, asked, Engine::has_table) => {}
+            // A watch ends only when nobody takes its updates any more, or by a panic: without it the table would grow old unseen.
+            _ = watches.join_next() => {}
+        }
+    });
+    let admin_task = tokio::spawn(admin::serve(listener, asks));
+    Ok(Replica { proxy: Some(proxy), http, admin, controller, admin_task, lease, stop })
+}
+
+impl Replica {
+    /// Where the proxy listens.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where the admin port listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Ends when something vital ended by itself.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        match (&mut self.controller).await {
+            Ok(()) => anyhow::anyhow!("the controller ended"),
+            Err(error) => anyhow::anyhow!("the controller ended: {error}"),
+        }
+    }
+
+    /// Gives the Lease back, goes on serving for `propagation`, and ends without failing a request that ends within `grace`.
+    pub async fn stop(mut self, propagation: Duration, grace: Duration) {
+        drop(self.stop);
+        // Who leads next does not wait for it longer than the lease lasts.
+        let _ = tokio::time::timeout(RELEASE, &mut self.lease).await;
+        self.controller.abort();
+        let _ = (&mut self.controller).await;
+        self.admin_task.abort();
+        if let Some(proxy) = self.proxy.take().and_then(Arc::into_inner) {
+            proxy.drain(propagation, grace).await;
+        }
+    }
+}

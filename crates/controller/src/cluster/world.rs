@@ -1,0 +1,82 @@
+//! The cluster as a [`World`]: watches in, guarded status writes out.
+
+use super::clock::ServerClock;
+use super::events::Events;
+use super::lease::Leadership;
+use super::writer::{Outcome, StatusWriter};
+use crate::admin::{Name, Refusal};
+use crate::run::{Input, World};
+use crate::update::{StatusWrite, Update};
+use jiff::SignedDuration;
+use tokio::sync::mpsc;
+use tracing::{Instrument, info_span};
+
+/// What the loop needs of a cluster.
+pub(super) struct Cluster {
+    updates: mpsc::Receiver<Update>,
+    answers: mpsc::UnboundedReceiver<Input>,
+    answer: mpsc::UnboundedSender<Input>,
+    writer: StatusWriter,
+    events: Events,
+    leadership: Leadership,
+    clock: ServerClock,
+}
+
+impl Cluster {
+    pub(super) fn new(
+        updates: mpsc::Receiver<Update>,
+        writer: StatusWriter,
+        events: Events,
+        leadership: Leadership,
+        clock: ServerClock,
+    ) -> Self {
+        // One message at most for each write, and one write at most for each release is on its way.
+        let (answer, answers) = mpsc::unbounded_channel();
+        Self { updates, answers, answer, writer, events, leadership, clock }
+    }
+}
+
+impl World for Cluster {
+    async fn next(&mut self) -> Option<Input> {
+        tokio::select! {
+            update = self.updates.recv() => update.map(Input::Update),
+            answer = self.answers.recv() => answer,
+        }
+    }
+
+    fn write(&mut self, write: StatusWrite) {
+        let (writer, events, answer) = (self.writer.clone(), self.events.clone(), self.answer.clone());
+        let span = info_span!("status", namespace = write.name.namespace, name = write.name.name);
+        let task = async move {
+            let report = writer.write(&write).await;
+            let input = match report.outcome {
+                Outcome::Written(_) | Outcome::Unchanged => {
+                    events.tell(&write.name, &write.uid, &write.events);
+                    Input::Written { name: write.name, cut: report.cut }
+                }
+                outcome => {
+                    match outcome {
+                        Outcome::Refused(why) | Outcome::Unanswered(why) => tracing::warn!("status is not written: {why}"),
+                        outcome => tracing::debug!(?outcome, "status is not written"),
+                    }
+                    Input::NotWritten(write.name)
+                }
+            };
+            // The loop ends before its world does only when the process ends.
+            let _ = answer.send(input);
+        };
+        tokio::spawn(task.instrument(span));
+    }
+
+    fn annotate(&mut self, _: &Name, _: &[(String, Option<String>)]) -> Result<(), Refusal> {
+        Err(Refusal::ReadOnly)
+    }
+
+    fn leads(&self) -> bool {
+        self.leadership.is_leader()
+    }
+
+    fn clock_skew(&self) -> Option<SignedDuration> {
+        self.clock.skew()
+    }
+}

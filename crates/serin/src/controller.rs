@@ -1,0 +1,58 @@
+//! `serin controller`.
+
+use crate::standalone::{ProxyOptions, until_told_to_stop};
+use clap::Args;
+use serin_controller::cluster::{self, Settings, lease};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The options of `serin controller`; each is an environment variable too.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Where the proxy listens.
+    #[arg(long, env = "SERIN_HTTP", value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    http: SocketAddr,
+    /// Where health, metrics and releases are.
+    #[arg(long, env = "SERIN_ADMIN", value_name = "ADDR", default_value = "0.0.0.0:9901")]
+    admin_listen: SocketAddr,
+    /// serin's own namespace, which holds its Lease.
+    #[arg(long, env = "SERIN_NAMESPACE", default_value = "serin-system")]
+    own_namespace: String,
+    /// The namespaces that are watched. Default: all.
+    #[arg(long, env = "SERIN_WATCH_NAMESPACES", value_name = "NAMESPACE,...", value_delimiter = ',')]
+    watch_namespaces: Vec<String>,
+    /// Seconds for which it goes on accepting after SIGTERM, until every load balancer knows.
+    #[arg(long, env = "SERIN_PROPAGATION_SECONDS", default_value_t = 5)]
+    propagation_seconds: u64,
+    /// Seconds that requests under way may take after that.
+    #[arg(long, env = "SERIN_GRACE_SECONDS", default_value_t = 20)]
+    grace_seconds: u64,
+    /// Say in each response how it was decided, in `Serin-Decision`.
+    #[arg(long, env = "SERIN_DECISION_HEADER")]
+    decision_header: bool,
+    #[command(flatten)]
+    proxy: ProxyOptions,
+}
+
+/// Serves until SIGTERM or SIGINT, or until something vital ends.
+pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let mut proxy = serin_proxy::Settings { decision_header: options.decision_header, ..serin_proxy::Settings::new(options.http) };
+    options.proxy.apply(&mut proxy);
+    let settings = Settings {
+        proxy,
+        admin: options.admin_listen,
+        namespace: options.own_namespace.clone(),
+        watch_namespaces: options.watch_namespaces.clone(),
+        times: lease::Times::default(),
+    };
+    let mut replica = cluster::start(settings).await?;
+    tracing::info!(http = %replica.http(), admin = %replica.admin(), "serving");
+    tokio::select! {
+        told = until_told_to_stop() => told?,
+        error = replica.failed() => return Err(error),
+    }
+    tracing::info!("stopping: requests under way are finished");
+    replica.stop(Duration::from_secs(options.propagation_seconds), Duration::from_secs(options.grace_seconds)).await;
+    Ok(ExitCode::SUCCESS)
+}
