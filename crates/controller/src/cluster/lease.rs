@@ -7,6 +7,7 @@
 
 mod term;
 
+use anyhow::Context;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, PostParams};
 use std::future::Future;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use term::{Move, Term};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, debug, info, info_span, warn};
 
 /// Where the Lease is, who asks for it, and how often.
 #[derive(Debug, Clone)]
@@ -85,6 +86,13 @@ impl Leadership {
     pub fn changes(&self) -> watch::Receiver<bool> {
         self.leads.clone()
     }
+
+    /// Leads as long as the sender says.
+    #[cfg(test)]
+    pub(super) fn told() -> (watch::Sender<Option<Instant>>, Self) {
+        let (sender, until) = watch::channel(None);
+        (sender, Self { identity: "told".into(), until, leads: watch::channel(false).1 })
+    }
 }
 
 /// Takes part in the election until `stop`, and then gives the Lease back, so that another one leads within a retry. The task ends after that.
@@ -95,10 +103,12 @@ pub fn spawn(client: kube::Client, options: Options, stop: impl Future<Output = 
     let span = info_span!("lease", identity = options.identity);
     let candidate = Candidate {
         api: Api::namespaced(client, &options.namespace),
+        namespace: options.namespace,
         name: options.name,
         term: Term::new(options.identity, options.times),
         times: options.times,
         held: None,
+        trouble: None,
         until,
         leads,
     };
@@ -107,11 +117,14 @@ pub fn spawn(client: kube::Client, options: Options, stop: impl Future<Output = 
 
 struct Candidate {
     api: Api<Lease>,
+    namespace: String,
     name: String,
     term: Term,
     times: Times,
     /// The Lease as the last renewal left it, which spares a read before the next.
     held: Option<Lease>,
+    /// What was said last about a Lease that cannot be read or renewed: the same is not said every 2 s.
+    trouble: Option<String>,
     until: watch::Sender<Option<Instant>>,
     leads: watch::Sender<bool>,
 }
@@ -121,9 +134,12 @@ impl Candidate {
         let mut stop = pin!(stop);
         loop {
             let pause = match self.turn().await {
-                Ok(pause) => pause,
+                Ok(pause) => {
+                    self.trouble = None;
+                    pause
+                }
                 Err(error) => {
-                    warn!(%error, "the Lease could not be read or renewed");
+                    self.complain(format!("{error:#}"));
                     self.times.retry
                 }
             };
@@ -142,7 +158,7 @@ impl Candidate {
     async fn turn(&mut self) -> anyhow::Result<Duration> {
         let lease = match self.held.take() {
             Some(lease) => lease,
-            None => self.call(self.api.get(&self.name)).await?,
+            None => self.read().await?,
         };
         let began = Instant::now();
         match self.term.decide(lease.spec.as_ref(), began) {
@@ -157,6 +173,20 @@ impl Candidate {
                 self.until.send_replace(Some(began + self.times.renew_deadline));
                 Ok(self.times.retry)
             }
+        }
+    }
+
+    async fn read(&self) -> anyhow::Result<Lease> {
+        let lease = self.call(self.api.get_opt(&self.name)).await?;
+        lease.with_context(|| format!("there is no Lease {}/{}: create it, as the installation does", self.namespace, self.name))
+    }
+
+    fn complain(&mut self, error: String) {
+        if self.trouble.as_ref() == Some(&error) {
+            debug!(error, "the Lease still cannot be read or renewed");
+        } else {
+            warn!(error, "the Lease cannot be read or renewed");
+            self.trouble = Some(error);
         }
     }
 
@@ -190,7 +220,7 @@ impl Candidate {
         let released = async {
             let lease = match self.held.take() {
                 Some(lease) => lease,
-                None => self.call(self.api.get(&self.name)).await?,
+                None => self.read().await?,
             };
             if let Some(lease) = self.term.released(lease) {
                 self.call(self.api.replace(&self.name, &PostParams::default(), &lease)).await?;

@@ -136,10 +136,34 @@ fn outcome(answer: kube::Result<DynamicObject>, before: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+    use std::time::Instant;
 
     fn answered(code: u16) -> Outcome {
         let status = json!({"status": "Failure", "code": code, "message": "why", "reason": ""});
         outcome(Err(kube::Error::Api(Box::new(serde_json::from_value(status).unwrap()))), "7")
+    }
+
+    #[tokio::test]
+    async fn a_call_under_way_goes_no_further_when_leadership_ends_and_never_by_itself() {
+        let (lead, leadership) = Leadership::told();
+        let sent = Cell::new(false);
+        // Waits for a connection first, and then sends.
+        let (connect, connected) = tokio::sync::oneshot::channel::<()>();
+        let mut call = pin!(while_leading(&leadership, async {
+            connected.await.ok();
+            sent.set(true);
+        }));
+        lead.send_replace(Some(Instant::now() + Duration::from_secs(3600)));
+        assert!(futures::poll!(&mut call).is_pending());
+        // The connection is there, and the time is over: no timer and no message has told the call.
+        connect.send(()).unwrap();
+        lead.send_replace(Some(Instant::now()));
+        assert_eq!(futures::poll!(&mut call), Poll::Ready(None));
+        assert!(!sent.get());
+        // Who leads goes on.
+        lead.send_replace(Some(Instant::now() + Duration::from_secs(3600)));
+        assert_eq!(while_leading(&leadership, async { 7 }).await, Some(7));
     }
 
     #[test]

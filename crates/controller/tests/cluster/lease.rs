@@ -1,10 +1,11 @@
 //! Who leads, as whole processes: killed, frozen, stopped, and with clocks a day apart.
 
 use crate::replica::{Replicas, has_said, role, said};
-use crate::world::{SOON, install, release, shared};
+use crate::world::{CRD, SOON, install, release, shared};
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use serin_controller::cluster::lease::Times;
+use serin_testkit::cluster::Cluster;
 use serin_testkit::{eventually, long};
 use std::time::{Duration, Instant};
 
@@ -97,6 +98,34 @@ fn a_frozen_leader_writes_nothing_when_it_goes_on() -> Result<()> {
     second.sigkill()?;
     eventually("the first leads again", SOON, || {
         let after = first.log().split_off(before.len());
+        ensure!(said(&after, "leads true") > 0 && said(&after, "Written") > 0, "{after}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_leader_without_an_api_server_steps_down_before_another_one_could_lead() -> Result<()> {
+    if let Some(end) = role() {
+        return end;
+    }
+    let cluster = Cluster::start()?;
+    cluster.apply_crds(CRD)?;
+    let token = install(&cluster, "lease-away")?;
+    cluster.apply(&release("lease-away", "checkout").to_string())?;
+    let test = "lease::a_leader_without_an_api_server_steps_down_before_another_one_could_lead";
+    let replicas = Replicas { cluster: &cluster, test, namespace: "lease-away", token: &token, times: times() };
+    let only = replicas.start("only", 0)?;
+    eventually("it leads and writes", SOON, || has_said(&only, "Written"))?;
+    cluster.stop_api_server()?;
+    let stopped = Instant::now();
+    eventually("it steps down", SOON, || has_said(&only, "leads false"))?;
+    let took = stopped.elapsed();
+    println!("{took:?} from the end of the API server to the end of the term, with a deadline of {:?}", times().renew_deadline);
+    assert!(took < times().lease, "{took:?}");
+    let before = only.log().len();
+    cluster.start_api_server()?;
+    eventually("it leads again", SOON, || {
+        let after = only.log().split_off(before);
         ensure!(said(&after, "leads true") > 0 && said(&after, "Written") > 0, "{after}");
         Ok(())
     })

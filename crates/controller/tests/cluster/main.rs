@@ -4,6 +4,8 @@
 mod events;
 mod lease;
 mod replica;
+mod rights;
+mod silence;
 mod watch;
 mod world;
 mod writer;

@@ -25,7 +25,7 @@ const OBJECTS: &str = "
 ";
 
 /// The updates of a watch, one word each: `+Service one`, `-Service one`, `=Service one,two`.
-struct Watched {
+pub(crate) struct Watched {
     updates: mpsc::Receiver<Update>,
     seen: Vec<String>,
     _tasks: JoinSet<()>,
@@ -34,13 +34,18 @@ struct Watched {
 impl Watched {
     async fn start(cluster: &Cluster, own: &str, namespaces: &[&str]) -> Result<Self> {
         let client = serin(&cluster.kubeconfig(), &install(cluster, own)?).await?;
+        Ok(Self::of(&client, namespaces))
+    }
+
+    /// By this client.
+    pub(crate) fn of(client: &kube::Client, namespaces: &[&str]) -> Self {
         let (sender, updates) = mpsc::channel(64);
         let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
-        Ok(Self { updates, seen: Vec::new(), _tasks: watch::spawn(&client, &namespaces, &sender) })
+        Self { updates, seen: Vec::new(), _tasks: watch::spawn(client, &namespaces, &sender) }
     }
 
     /// Until each of these was seen.
-    async fn see(&mut self, words: &[&str]) -> Result<()> {
+    pub(crate) async fn see(&mut self, words: &[&str]) -> Result<()> {
         let missing = |seen: &[String]| words.iter().find(|word| seen.iter().all(|seen| seen != *word)).map(|word| (*word).to_owned());
         while let Some(word) = missing(&self.seen) {
             let next = tokio::time::timeout(SOON, self.updates.recv()).await;
@@ -141,7 +146,9 @@ async fn what_changed_while_the_api_server_was_away_is_seen_when_it_is_back() ->
     let mut seen = |word: &str| word == "=CanaryRelease away,before" || word == "+CanaryRelease away";
     until(&mut watched, &mut seen).await?;
     create_release(&client, "default", "after").await?;
-    watched.see(&["+CanaryRelease after"]).await
+    watched.see(&["+CanaryRelease after"]).await?;
+    ensure!(watched.seen.iter().all(|word| word != "=CanaryRelease "), "all were forgotten for a moment: {:?}", watched.seen);
+    Ok(())
 }
 
 #[tokio::test]

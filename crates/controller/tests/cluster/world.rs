@@ -9,6 +9,7 @@ use serin_controller::admin::Name;
 use serin_controller::cluster;
 use serin_testkit::cluster::Cluster;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -45,6 +46,15 @@ pub(crate) fn install(cluster: &Cluster, namespace: &str) -> Result<String> {
 pub(crate) async fn serin(kubeconfig: &std::path::Path, token: &str) -> Result<kube::Client> {
     let mut config = config(kubeconfig).await?;
     config.auth_info = kube::config::AuthInfo { token: Some(token.to_owned().into()), ..Default::default() };
+    Ok(cluster::client(config)?)
+}
+
+/// The same by another way: a wire that leads to the API server.
+pub(crate) async fn through(kubeconfig: &std::path::Path, token: &str, wire: SocketAddr) -> Result<kube::Client> {
+    let mut config = config(kubeconfig).await?;
+    config.auth_info = kube::config::AuthInfo { token: Some(token.to_owned().into()), ..Default::default() };
+    config.tls_server_name = config.cluster_url.host().map(str::to_owned);
+    config.cluster_url = format!("https://{wire}").parse()?;
     Ok(cluster::client(config)?)
 }
 

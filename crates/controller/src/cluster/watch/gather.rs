@@ -5,6 +5,11 @@ use crate::update::Delta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
+/// How often in a row a kind that was there must be said to be missing. An API server that starts may not know it yet for a moment, and
+/// to forget every release for that moment would take all traffic from their canaries. When a kind is really taken away, its objects
+/// are deleted one by one before.
+const SURE: u32 = 3;
+
 /// Namespace and name.
 pub(super) type Key = (String, String);
 
@@ -39,13 +44,15 @@ struct Source<T> {
     ready: Option<BTreeMap<Key, T>>,
     /// What it told: only where a list of one namespace must not forget those of the others.
     told: BTreeSet<Key>,
-    /// Whether the last thing it saw was that the kind is missing.
-    missing: bool,
+    /// Whether it was ever listed.
+    listed: bool,
+    /// How often in a row it was told that the kind is missing.
+    missing: u32,
 }
 
 impl<T> Gather<T> {
     pub(super) fn new(sources: usize) -> Self {
-        let source = |_| Source { listing: BTreeMap::new(), ready: None, told: BTreeSet::new(), missing: false };
+        let source = |_| Source { listing: BTreeMap::new(), ready: None, told: BTreeSet::new(), listed: false, missing: 0 };
         Self { sources: (0..sources).map(source).collect(), complete: false }
     }
 
@@ -58,17 +65,18 @@ impl<T> Gather<T> {
             Seen::Listing(key, object) => drop(source.listing.insert(key, object)),
             Seen::Broken => source.listing.clear(),
             Seen::Listed => {
-                source.missing = false;
+                (source.listed, source.missing) = (true, 0);
                 return self.listed(number);
             }
-            // It is asked for again and again, and the same each time.
-            Seen::Missing if source.missing => {}
             Seen::Missing => {
-                source.missing = true;
+                source.missing = source.missing.saturating_add(1);
                 source.listing.clear();
-                return self.listed(number);
+                // Once: it is asked for again and again.
+                if source.missing == if source.listed { SURE } else { 1 } {
+                    return self.listed(number);
+                }
             }
-            Seen::Applied(key, object) => match &mut source.ready {
+            Seen::Applied(key, object) => match source.there() {
                 Some(ready) => drop(ready.insert(key, object)),
                 None => {
                     if !alone {
@@ -77,7 +85,7 @@ impl<T> Gather<T> {
                     return vec![Delta::Applied(Box::new(object))];
                 }
             },
-            Seen::Deleted(key) => match &mut source.ready {
+            Seen::Deleted(key) => match source.there() {
                 Some(ready) => drop(ready.remove(&key)),
                 None => {
                     source.told.remove(&key);
@@ -112,6 +120,12 @@ impl<T> Gather<T> {
 }
 
 impl<T> Source<T> {
+    /// What it holds back until the others are listed; it was told of an object, so the kind is there.
+    fn there(&mut self) -> Option<&mut BTreeMap<Key, T>> {
+        self.missing = 0;
+        self.ready.as_mut()
+    }
+
     /// A later list of one namespace of several, as single changes.
     fn relisted(&mut self) -> Vec<Delta<T>> {
         let listing = mem::take(&mut self.listing);
@@ -179,6 +193,14 @@ mod tests {
         let mut gather = Gather::new(1);
         assert_eq!(told(&mut gather, vec![(0, Seen::Missing), (0, Seen::Missing)]), ["="]);
         assert_eq!(told(&mut gather, vec![(0, listing("a")), (0, Seen::Listed)]), ["=a"]);
+    }
+
+    #[test]
+    fn a_kind_that_was_there_is_missing_only_when_it_is_said_again_and_again() {
+        let mut gather = Gather::new(1);
+        assert_eq!(told(&mut gather, vec![(0, listing("a")), (0, Seen::Listed)]), ["=a"]);
+        assert_eq!(told(&mut gather, vec![(0, Seen::Missing), (0, Seen::Missing), (0, applied("b"))]), ["+b"]);
+        assert!(told(&mut gather, vec![(0, Seen::Missing), (0, Seen::Missing)]).is_empty());
         assert_eq!(told(&mut gather, vec![(0, Seen::Missing), (0, Seen::Missing)]), ["="]);
     }
 
@@ -210,7 +232,7 @@ mod tests {
             told(&mut gather, vec![(0, applied("b")), (0, listing("b")), (0, listing("d")), (0, Seen::Listed)]),
             ["+b", "-a", "+b", "+d"]
         );
-        assert_eq!(told(&mut gather, vec![(0, Seen::Missing)]), ["-b", "-d"]);
+        assert_eq!(told(&mut gather, vec![(0, Seen::Missing), (0, Seen::Missing), (0, Seen::Missing)]), ["-b", "-d"]);
         assert!(told(&mut gather, vec![(0, Seen::Missing)]).is_empty());
     }
 }
