@@ -83,6 +83,28 @@ async fn a_status_is_written_once_and_only_onto_what_it_was_decided_from() -> Re
     Ok(())
 }
 
+/// Two Leases stand for one that two replicas both believe to hold: whatever the election does, the guard holds alone.
+#[tokio::test]
+async fn of_two_leaders_that_decide_from_the_same_object_one_writes() -> Result<()> {
+    let cluster = shared()?;
+    namespace(cluster, "write-two")?;
+    namespace(cluster, "write-too")?;
+    let (one, other) = (Leader::start(cluster, "write-two").await?, Leader::start(cluster, "write-too").await?);
+    for round in 0..20 {
+        let write = |who: &str| one.decided(json!({"weight": format!("{round}"), "message": who.to_owned()}));
+        let (first, second) = (write("one").await?, write("other").await?);
+        assert_eq!(first.resource_version, second.resource_version);
+        let (first, second) = futures::join!(one.writer.write(&first), other.writer.write(&second));
+        let (winner, loser) = match &first.outcome {
+            Outcome::Written(_) => ("one", &second),
+            _ => ("other", &first),
+        };
+        assert_eq!(loser.outcome, Outcome::Conflict, "round {round}: {first:?} {second:?}");
+        assert_eq!(one.status().await?["message"], winner, "round {round}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn without_the_guard_nothing_is_sent_and_what_is_not_there_is_gone() -> Result<()> {
     let cluster = shared()?;
