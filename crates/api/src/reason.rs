@@ -11,7 +11,7 @@
 //! | Finished | Promoted, Completed or Aborted | [`PROMOTED`], [`COMPLETED`], [`ABORTED`]; [`UNDER_WAY`] |
 //! | ReadyToFinalize | the edit that makes the canary the stable side may be done | [`PROMOTED`]; [`NOT_PROMOTED`], [`NO_ROUTE`], [`OTHER_ROUTES`] |
 //! | Degraded | served, but not as asked | [`NOT_FINALIZED`], [`CANARY_UNAVAILABLE`], [`OLD_SCHEMA`], [`CHECK_FAILED`], [`ABORTED`]; [`AS_ASKED`] |
-//! | Skewed | shares of identities and of requests differ (S7) | [`FEW_IDENTITIES`]; [`EVEN`] |
+//! | Skewed | shares of identities and of requests differ (S7) | [`FEW_IDENTITIES`]; [`EVEN`], [`NOT_COUNTED`] |
 //! | Stalled | nothing goes on until someone acts | [`ABORTED`], [`NOT_ACCEPTED`]; [`NOT_STALLED`] |
 //!
 //! Reasons before the semicolon stand with True, those after it with False; Accepted, ResolvedRefs, Programmed and Ready may be False for any
@@ -143,6 +143,8 @@ reasons! {
     FEW_IDENTITIES = "FewIdentities";
     /// Shares of identities and of requests agree, or too few requests came.
     EVEN = "Even";
+    /// This version does not count identities.
+    NOT_COUNTED = "NotCounted";
     /// The spec is not accepted.
     NOT_ACCEPTED = "NotAccepted";
     /// It goes on by itself.

@@ -9,6 +9,6 @@ mod report;
 mod tests;
 mod view;
 
-pub use facts::{Decided, Facts, Measured};
+pub use facts::{Decided, Facts, Identities, Measured};
 pub use read::{read, segment};
 pub use report::report;

@@ -74,8 +74,7 @@ impl Memory {
         Measured {
             canary_requests: counted.canary.by_bucket,
             stable_requests: counted.stable.by_bucket,
-            identities: 0,
-            largest: 0,
+            identities: None,
             since,
             fallbacks: counted.fallbacks.by_name(),
         }

@@ -264,8 +264,10 @@ impl View<'_> {
 
     /// S7: shares are of identities, so a few of them make no share.
     fn skewed(&self) -> Said {
-        let decided = &self.facts.decided;
         let by_request = self.spec.is_none_or(|(release, _)| release.split.by == SplitBy::Request);
+        let Some(decided) = &self.facts.decided else {
+            return unknown(condition::SKEWED, reason::NOT_COUNTED, "Identities are not counted, so it cannot be told.");
+        };
         if by_request || decided.requests < ENOUGH_REQUESTS || decided.identities >= FEW_IDENTITIES {
             return no(condition::SKEWED, reason::EVEN, "Shares of users and of requests are alike, or too few requests came to tell.");
         }

@@ -46,8 +46,8 @@ pub struct Facts {
     pub leader_only: bool,
     /// What was measured lately.
     pub measured: Option<Measured>,
-    /// What buckets decided since the release began (S7).
-    pub decided: Decided,
+    /// What buckets decided since the release began (S7); `None` where identities are not counted.
+    pub decided: Option<Decided>,
     /// What each check says.
     pub checks: Vec<CheckResult>,
     /// What is not as it should be, though the release goes on: a reason of [`serin_api`] and a sentence.
@@ -61,14 +61,21 @@ pub struct Measured {
     pub canary_requests: u64,
     /// Requests of buckets that took side A.
     pub stable_requests: u64,
-    /// Identities that were seen.
-    pub identities: u64,
-    /// Requests of the busiest identity.
-    pub largest: u64,
+    /// Who made them; `None` where identities are not counted.
+    pub identities: Option<Identities>,
     /// Since when.
     pub since: Timestamp,
     /// Requests whose identity was missing, by what decided instead (S8).
     pub fallbacks: BTreeMap<String, u64>,
+}
+
+/// The identities behind requests (S7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identities {
+    /// How many were seen.
+    pub seen: u64,
+    /// Requests of the busiest one.
+    pub largest: u64,
 }
 
 /// What buckets decided since the release began.

@@ -172,12 +172,11 @@ fn s7_few_identities_are_said_to_be_skewed_but_never_by_request() {
     let measured = Measured {
         canary_requests: 0,
         stable_requests: 200,
-        identities: 1,
-        largest: 200,
+        identities: Some(Identities { seen: 1, largest: 200 }),
         since: at(0),
         fallbacks: [("ClientIP".to_owned(), 200)].into(),
     };
-    let all = Facts { decided, measured: Some(measured), ..facts(&w.evidence) };
+    let all = Facts { decided: Some(decided), measured: Some(measured), ..facts(&w.evidence) };
     let status = told(&w, &all);
     let text = "All 200 requests come from 1 identity (address 10.244.0.1), so 10 % of users is 0 % of requests. Set split.by to Request, or set \
                 trusted-proxies, or split by a header or cookie.";
