@@ -17,9 +17,9 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::api::DynamicObject;
 use kube::core::DeserializeGuard;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, DefaultBackoff, Event, watcher};
-use kube::runtime::{WatchStreamExt, watcher::Error};
+use kube::runtime::watcher::{self, DefaultBackoff, Error, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -70,7 +70,7 @@ fn releases(client: &Client, namespaces: &[String]) -> Vec<Api<DeserializeGuard<
     }
 }
 
-/// A release as it is stored. That it cannot be text again is not known to happen; it would be as absent.
+/// A release as it is stored, but for what [`read`] drops.
 fn as_stored(object: DynamicObject) -> Option<Value> {
     serde_json::to_value(object).ok()
 }
@@ -107,6 +107,7 @@ where
 /// What an event means, and a line in the log about each that means trouble.
 fn seen<K: Resource, T>(event: watcher::Result<Event<DeserializeGuard<K>>>, shape: fn(K) -> Option<T>) -> Seen<T> {
     match event {
+        // A list begins, so one that was under way does not go on.
         Ok(Event::Init) => Seen::Broken,
         Ok(Event::InitApply(object)) => {
             let (key, object) = read(object, shape);
