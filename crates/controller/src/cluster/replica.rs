@@ -97,11 +97,16 @@ impl Replica {
         self.admin
     }
 
-    /// Ends when something vital ended by itself.
+    /// Ends when something vital ended by itself: without the election nobody might ever lead again, without the admin port nobody would know.
     pub async fn failed(&mut self) -> anyhow::Error {
-        match (&mut self.controller).await {
-            Ok(()) => anyhow::anyhow!("the controller ended"),
-            Err(error) => anyhow::anyhow!("the controller ended: {error}"),
+        let (what, result) = tokio::select! {
+            result = &mut self.controller => ("the controller", result),
+            result = &mut self.lease => ("the election", result),
+            result = &mut self.admin_task => ("the admin port", result),
+        };
+        match result {
+            Ok(()) => anyhow::anyhow!("{what} ended"),
+            Err(error) => anyhow::anyhow!("{what} ended: {error}"),
         }
     }
 
