@@ -80,8 +80,9 @@ impl Screen {
             }
             let lines = frame.drawing();
             self.drawn = lines.len();
+            // A line that wrapped would be two when the next frame is drawn over: without wrapping it is cut at the edge.
             for line in lines {
-                writeln!(out, "\x1b[2K{line}")?;
+                writeln!(out, "\x1b[2K\x1b[?7l{line}\x1b[?7h")?;
             }
             return out.flush();
         }
