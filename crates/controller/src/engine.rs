@@ -86,6 +86,7 @@ impl Engine {
     pub fn refused(&mut self, name: &Name, findings: Vec<Finding>) {
         if let Some(tracked) = self.releases.get_mut(&key(name)) {
             tracked.refused = findings;
+            tracked.wake();
         }
     }
 
@@ -134,6 +135,9 @@ impl Engine {
         self.stale = false;
         let compiled = compile(&self.objects, &self.options);
         let same = self.version > 0 && compiled.config == self.compiled.config;
+        if compiled != self.compiled {
+            self.releases.values_mut().for_each(Tracked::wake);
+        }
         self.compiled = compiled;
         if same {
             return None;
@@ -145,6 +149,7 @@ impl Engine {
 
     /// Every worker serves this table.
     pub fn served(&mut self, table: &Table) {
+        self.releases.values_mut().for_each(Tracked::wake);
         self.served = table.releases().iter().map(|release| (release.uid.clone(), release.epoch())).collect();
     }
 

@@ -14,6 +14,7 @@ use serin_compiler::{Key, ReleaseOutcome};
 use serin_proxy::ReleaseCounts;
 use serin_rollout::command::Annotation;
 use serin_rollout::judge::{CheckResult, failure};
+use serin_rollout::phase::Phase;
 use serin_rollout::state::Judgement;
 use serin_rollout::{Evidence, Facts, Plan, State, hold, judge, read, report, step};
 use serin_routing::Config;
@@ -22,6 +23,9 @@ use serin_routing::Config;
 const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(15);
 /// How soon a release is decided again whose write failed: by then a conflicting object has come, or the API server is back.
 const RETRY: SignedDuration = SignedDuration::from_secs(1);
+
+/// How often a release is decided that is not under way: a thousand of them must cost next to nothing.
+const QUIET: SignedDuration = SignedDuration::from_secs(2);
 
 /// What is known beside the object itself.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +51,8 @@ pub(super) struct Tracked {
     /// The status as it would be written at the last decision.
     current: Option<Value>,
     last_write: Option<Timestamp>,
+    /// When it is decided again, if nothing that it is decided from changes before.
+    quiet_until: Option<Timestamp>,
     /// Until when a write is waited for; the object that it makes ends that.
     waits_until: Option<Timestamp>,
     /// Fields of the last write that the CRD of the cluster does not have.
@@ -64,6 +70,7 @@ impl Tracked {
             checks: Vec::new(),
             current: None,
             last_write: None,
+            quiet_until: None,
             waits_until: None,
             cut: Vec::new(),
         }
@@ -77,7 +84,7 @@ impl Tracked {
         }
         self.status = status_of(&object);
         self.object = object;
-        self.waits_until = None;
+        (self.waits_until, self.quiet_until) = (None, None);
     }
 
     pub(super) fn uid(&self) -> &str {
@@ -105,7 +112,9 @@ impl Tracked {
 
     /// Decides, and says what is to be written now.
     pub(super) fn decide(&mut self, key: &Key, seen: &Seen<'_>, now: Timestamp) -> Option<StatusWrite> {
-        if self.waits_until.is_some_and(|until| now < until && until.duration_since(now) <= IN_FLIGHT) {
+        // A clock that was set back must not make it wait for longer than that.
+        let waits = |until: Option<Timestamp>, most| until.is_some_and(|until| now < until && until.duration_since(now) <= most);
+        if waits(self.waits_until, IN_FLIGHT) || waits(self.quiet_until, QUIET) {
             return None;
         }
         let Seen { outcome, config, served, counts, skewed } = *seen;
@@ -154,6 +163,8 @@ impl Tracked {
         };
         let spec = plan.as_ref().map(|(release, plan)| (*release, plan));
         let status = report(&self.status, spec, &decision.state, &facts, now);
+        let under_way = matches!(decision.state.phase, Phase::Progressing | Phase::Scheduled);
+        self.quiet_until = if under_way { None } else { now.checked_add(QUIET).ok() };
         let status = serde_json::to_value(status).expect("a status has only text keys and finite numbers");
         self.current = Some(status.clone());
         if !pace::is_due(&self.object["status"], &status, self.last_write, now) {
@@ -197,6 +208,11 @@ impl Tracked {
             self.cut.len() - 1
         );
         Some((reason::OLD_SCHEMA, message))
+    }
+
+    /// Something that it is decided from changed: it is decided at the next moment.
+    pub(super) fn wake(&mut self) {
+        self.quiet_until = None;
     }
 
     /// Somebody else decides.
