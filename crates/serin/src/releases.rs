@@ -165,7 +165,8 @@ pub(crate) async fn order(target: &Target, name: &str, order: Order, yes: bool) 
             return Ok(ExitCode::SUCCESS);
         }
         if Instant::now() >= end {
-            bail!("{} was written, but no leader has taken it up within 30 s: see the pods of serin", order.word());
+            let meanwhile = if order == Order::Abort { "; every replica serves stable by itself meanwhile" } else { "" };
+            bail!("{} was written, but no leader has taken it up within 30 s{meanwhile}: see the pods of serin", order.word());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
