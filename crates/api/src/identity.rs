@@ -1,7 +1,7 @@
 //! The identity of a release: a hash of a versioned canonical text.
 
-use crate::parse::{BUCKETS, default_buckets};
-use crate::release::{Canary, PathRewrite, Release, Scope, Split, SplitBy, Strategy};
+use crate::parse::BUCKETS;
+use crate::release::{Canary, PathRewrite, Release, Scope, Split, SplitBy};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The version of the canonical form. It never changes for a released schema: a new field joins as absent.
@@ -42,14 +42,7 @@ pub fn default_salt(key: &str, revision: Option<&str>) -> String {
 
 impl Identity {
     /// Of the parts of a spec; `key` is `namespace/name`.
-    pub(crate) fn of(
-        key: &str,
-        scope: &Scope,
-        canary: &Canary,
-        split: &Split,
-        strategy: Option<&Strategy>,
-        revision: Option<&str>,
-    ) -> Self {
+    pub(crate) fn of(key: &str, scope: &Scope, canary: &Canary, split: &Split, revision: Option<&str>) -> Self {
         let mut fields = Vec::new();
         let mut add = |field, value: Option<String>| fields.extend(value.map(|value| (field, value)));
         add("scope.service", scope.service.clone());
@@ -78,9 +71,9 @@ impl Identity {
         };
         add("split.by", by.map(str::to_owned));
         add("split.name", name.cloned());
-        // 1000 is left out even with weights: an edit of the strategy is no new release.
-        let default = split.buckets == default_buckets(strategy) || split.buckets == BUCKETS;
-        add("split.buckets", (!default).then(|| split.buckets.to_string()));
+        // Whatever the strategy says: an edit of it is no new release, so what is left out must not depend on it.
+        let named = split.names_buckets && split.buckets != BUCKETS;
+        add("split.buckets", named.then(|| split.buckets.to_string()));
         Self { key: key.to_owned(), fields, salt: split.salt.clone(), revision: revision.map(str::to_owned) }
     }
 
@@ -99,8 +92,7 @@ impl Identity {
 impl Release {
     /// `release.id`: every replica computes the same. `observed_revision` is that of the canary workload, absent without one.
     pub fn id(&self, observed_revision: Option<&str>) -> String {
-        let strategy = Some(&self.strategy);
-        Identity::of(&self.key(), &self.scope, &self.canary, &self.split, strategy, self.revision.as_deref()).id(observed_revision)
+        Identity::of(&self.key(), &self.scope, &self.canary, &self.split, self.revision.as_deref()).id(observed_revision)
     }
 }
 

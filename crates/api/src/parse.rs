@@ -24,7 +24,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use report::Report;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-pub(crate) use split::{BUCKETS, default_buckets};
+pub(crate) use split::BUCKETS;
 
 /// What an object says.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +98,7 @@ fn of(metadata: Metadata, mut spec: Value) -> Parsed {
     let revision_is_known = report.is_clean("spec.revision");
     let identity = match (&scope, &canary, &split) {
         (Some(scope), Some(canary), Some(split)) if revision_is_known => {
-            Some(Identity::of(&metadata.key(), scope, canary, split, strategy.as_ref(), revision.as_deref()))
+            Some(Identity::of(&metadata.key(), scope, canary, split, revision.as_deref()))
         }
         _ => None,
     };

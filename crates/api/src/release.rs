@@ -115,6 +115,8 @@ pub struct Split {
     pub salt: String,
     /// Whether a browser without the cookie gets one.
     pub issue_cookie: bool,
+    /// Whether the author named `buckets`.
+    pub names_buckets: bool,
 }
 
 /// What is hashed.

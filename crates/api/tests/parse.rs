@@ -44,7 +44,7 @@ fn the_least_that_works_has_every_default() {
         enabled: true,
         scope: Scope { service: Some("checkout".into()), ..Scope::default() },
         canary: Canary { service: Some("checkout-v2".into()), port: None, path: None, when_unavailable: WhenUnavailable::Stable },
-        split: Split { by: SplitBy::Consumer, buckets: 1000, salt: "shop/checkout".into(), issue_cookie: false },
+        split: Split { by: SplitBy::Consumer, buckets: 1000, salt: "shop/checkout".into(), issue_cookie: false, names_buckets: false },
         overrides: Vec::new(),
         strategy: Strategy::Percentage(100_000),
         analysis: None,
@@ -90,7 +90,10 @@ fn the_whole_example_is_read() {
             when_unavailable: WhenUnavailable::Fail
         }
     );
-    assert_eq!(whole.split, Split { by: SplitBy::Header("x-tenant".into()), buckets: 500, salt: String::new(), issue_cookie: false });
+    assert_eq!(
+        whole.split,
+        Split { by: SplitBy::Header("x-tenant".into()), buckets: 500, salt: String::new(), issue_cookie: false, names_buckets: true }
+    );
     assert_eq!(
         whole.overrides,
         [
@@ -249,5 +252,19 @@ fn the_identity_is_of_what_the_design_names_and_of_nothing_else() {
         json!({"split": {"salt": ""}}),
     ] {
         assert_ne!(id(other.clone()), plain, "{other}");
+    }
+}
+
+#[test]
+fn s4_no_edit_of_the_strategy_is_another_release() {
+    for buckets in [Value::Null, json!(100), json!(1000)] {
+        let strategies = [
+            json!({"percentage": 10}),
+            json!({"weights": {"stable": 90, "canary": 10}}),
+            json!({"weights": {"stable": 1, "canary": 1}}),
+            json!({"percentage": 10, "linear": {}}),
+        ];
+        let ids = strategies.map(|strategy| parsed(json!({"strategy": strategy, "split": {"buckets": buckets}})).id(None));
+        assert!(ids.iter().all(|id| id.is_some() && *id == ids[0]), "{buckets}: {ids:?}");
     }
 }

@@ -56,13 +56,14 @@ pub(super) fn parse(
         }
         spec::SplitBy::Request => SplitBy::Request,
     };
-    let buckets = raw.buckets.and_then(|buckets| u32::try_from(buckets).ok()).unwrap_or(default_buckets(strategy));
+    let named = raw.buckets.and_then(|buckets| u32::try_from(buckets).ok());
+    let buckets = named.unwrap_or(default_buckets(strategy));
     let salt = raw.salt.unwrap_or_else(|| default_salt(&metadata.key(), revision));
-    Some(Split { by, buckets, salt, issue_cookie })
+    Some(Split { by, buckets, salt, issue_cookie, names_buckets: named.is_some() })
 }
 
 /// Buckets of a split that names no number.
-pub(crate) fn default_buckets(strategy: Option<&Strategy>) -> u32 {
+fn default_buckets(strategy: Option<&Strategy>) -> u32 {
     match strategy {
         Some(Strategy::Weights { stable, canary }) => stable + canary,
         _ => BUCKETS,
