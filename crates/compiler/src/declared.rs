@@ -35,6 +35,8 @@ pub(crate) struct Status {
     pub(crate) phase: String,
     /// `lastAbort.token`.
     pub(crate) last_abort: Option<String>,
+    /// `resolved.scope`, the scope in which it is under way.
+    pub(crate) scope: Option<String>,
     /// `traffic`; `None` when it is absent or says nothing that can be served.
     pub(crate) traffic: Option<Segment>,
 }
@@ -85,6 +87,7 @@ impl Status {
         Self {
             phase: text(&status["phase"]).unwrap_or_default(),
             last_abort: text(&status["lastAbort"]["token"]),
+            scope: text(&status["resolved"]["scope"]),
             traffic: TrafficStatus::deserialize(&status["traffic"]).ok().as_ref().and_then(segment),
         }
     }

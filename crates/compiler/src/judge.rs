@@ -85,17 +85,19 @@ impl<'o> Judge<'o> {
         let mut findings = BTreeSet::new();
         let canaries = self.routes(sides, &mut outcome, &mut findings);
         let over = Standing::of(declared) == Standing::Over;
+        let conflict = self.conflict(declared, sides);
         if over {
             // It needs nothing of what it names.
             findings.clear();
         } else {
             self.references(sides, &outcome, &mut findings);
-            findings.extend(self.conflict(declared, sides));
+            findings.extend(conflict.clone());
         }
         findings.extend(self.ambiguity(sides, &canaries));
         self.readiness(sides, &canaries, &mut outcome);
 
-        let mut traffic = standing::traffic(declared);
+        // Of a scope that another holds, one that is not under way there decides nothing: not even that all goes to stable.
+        let mut traffic = standing::traffic(declared).filter(|_| conflict.is_none() || standing::under_way(declared));
         let path = sides.canary.map_or(Ok(None), canary::path).unwrap_or_else(|fault| {
             let message = format!("The canary's path cannot be served: {fault}.");
             findings.insert(accepted(reason::INVALID_SPEC, "spec.canary.path", message));
@@ -202,7 +204,7 @@ impl<'o> Judge<'o> {
 /// A scope is held by the oldest release that is under way, else by the oldest that is not over.
 fn holders(objects: &Objects) -> BTreeMap<(&str, String), &Declared> {
     let mut holders: BTreeMap<_, &Declared> = BTreeMap::new();
-    let rank = |declared: &Declared| (!Standing::of(declared).under_way(), declared.age.clone());
+    let rank = |declared: &Declared| (!standing::under_way(declared), declared.age.clone());
     for declared in objects.releases.values().map(|declared| &**declared) {
         let Some(sides) = declared.sides().filter(|_| Standing::of(declared) != Standing::Over) else { continue };
         let holder = holders.entry(held(sides)).or_insert(declared);

@@ -1,6 +1,7 @@
 //! Which releases decide, what they serve, and who holds a scope: by phase, and by what a replica lowers by itself.
 
 use crate::declared::Declared;
+use crate::scope;
 use serin_api::release::{Strategy, WHOLE};
 use serin_routing::config::Traffic;
 
@@ -38,9 +39,15 @@ impl Standing {
         }
     }
 
-    pub(crate) fn under_way(self) -> bool {
+    fn under_way(self) -> bool {
         matches!(self, Self::Scheduled | Self::Serving | Self::Aborted)
     }
+}
+
+/// Whether a release is under way in the scope that its spec has now: an edit of the scope takes none from another release.
+pub(crate) fn under_way(declared: &Declared) -> bool {
+    let scope = declared.parsed.scope.as_ref().map(scope::describe);
+    Standing::of(declared).under_way() && (declared.status.scope.is_none() || declared.status.scope == scope)
 }
 
 /// What a release serves on this replica; `None` when it decides nothing.
