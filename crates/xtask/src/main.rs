@@ -2,6 +2,7 @@
 
 mod api_server;
 mod architecture;
+mod bench;
 mod generate;
 mod run;
 mod tiers;
@@ -14,6 +15,9 @@ const USAGE: &str = "usage: cargo xtask <command>
                            --long adds the forms of the tests that take minutes
                            a tier that cannot run here says what is missing; with CI=true that is a failure
   generate                 writes what is generated: crds/
+  bench [--rounds N] [--seconds N] [--serin PROGRAM] [--against PROGRAM]
+                           measures serin, nginx and haproxy in turns, and how fast a change is served; docs/benchmarks.md explains
+                           --serin measures that build and makes none; --against lets another one take its turn
 
 tiers:";
 
@@ -26,14 +30,22 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["test", words @ ..] => test(words),
-        ["generate"] => generate::generate().map_or_else(
-            |error| {
-                eprintln!("error: {error:#}");
-                ExitCode::FAILURE
-            },
-            |()| ExitCode::SUCCESS,
-        ),
+        ["generate"] => done(generate::generate()),
+        ["bench", words @ ..] => match bench::Options::parse(words) {
+            Ok(options) => done(bench::run(&options)),
+            Err(error) => mistake(&format!("{error:#}")),
+        },
         _ => mistake("no such command"),
+    }
+}
+
+fn done(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
