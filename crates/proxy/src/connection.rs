@@ -20,7 +20,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr) 
     let connection = Rc::new(Connection::default());
     let io = ClientIo::new(stream, Rc::clone(&connection), worker.settings.timeouts, worker.settings.limits.head);
     let trusted = worker.settings.client_ip.trusts(peer);
-    let client = Rc::new(Client { connection: Rc::clone(&connection), peer, peer_text, trusted, port: worker.port });
+    let client = Rc::new(Client { connection: Rc::clone(&connection), peer, peer_text, trusted });
     let service = service_fn(|request| service::serve(Rc::clone(worker), Rc::clone(&client), request));
     let mut exchanges = pin!(worker.http.serve_connection(TokioIo::new(io), service));
     let mut draining = worker.drains();

@@ -9,9 +9,6 @@ pub static SERIN_DECISION: HeaderName = HeaderName::from_static("serin-decision"
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// What serin knows of the connection that a request came by.
 #[derive(Debug, Clone)]
@@ -23,7 +20,7 @@ pub(crate) struct Arrival<'a> {
     /// `http` or `https`.
     pub(crate) scheme: &'static str,
     /// The port that the client connected to.
-    pub(crate) port: u16,
+    pub(crate) port: &'a HeaderValue,
     /// The request's authority, which passed the gate.
     pub(crate) host: &'a HeaderValue,
 }
@@ -33,16 +30,8 @@ pub(crate) struct Arrival<'a> {
 /// First everything that must not go on is taken away, then what serin says is added, so that `Connection: x-forwarded-for` removes
 /// nothing of serin's (RFC 9110, 7.6.1). An upgrade is put back by the caller that forwards one.
 pub(crate) fn request_headers(headers: &mut HeaderMap, arrival: &Arrival<'_>) {
-    hop_by_hop(headers);
-    drop_underscores(headers);
-    headers.remove(&SERIN_DECISION);
+    drop_where(headers, |name| is_serins(name) || (!arrival.trusted && speaks_for_others(name)));
     let before = if arrival.trusted { joined(headers, &X_FORWARDED_FOR) } else { None };
-    if !arrival.trusted {
-        for name in [&header::FORWARDED, &X_FORWARDED_PROTO, &X_FORWARDED_HOST, &X_FORWARDED_PORT, &X_REAL_IP] {
-            headers.remove(name);
-        }
-        drop_x_forwarded(headers);
-    }
     let chain = before.map(|before| [&before[..], b", ", arrival.peer.as_bytes()].concat());
     // Both halves were header values, so this cannot fail; were it to, the peer's own address is the safe answer.
     let chain = chain.and_then(|chain| HeaderValue::from_maybe_shared(Bytes::from(chain)).ok());
@@ -52,69 +41,53 @@ pub(crate) fn request_headers(headers: &mut HeaderMap, arrival: &Arrival<'_>) {
     };
     said(headers, &X_FORWARDED_PROTO, HeaderValue::from_static(arrival.scheme));
     said(headers, &X_FORWARDED_HOST, arrival.host.clone());
-    said(headers, &X_FORWARDED_PORT, HeaderValue::from(arrival.port));
+    said(headers, &X_FORWARDED_PORT, arrival.port.clone());
 }
 
 /// Makes the head of an origin's response the one that the client gets.
 pub(crate) fn response_headers(headers: &mut HeaderMap) {
-    hop_by_hop(headers);
-    headers.remove(&SERIN_DECISION);
+    drop_where(headers, |name| name == SERIN_DECISION);
 }
 
 /// Makes the trailers of a request or a response ones that may go on: none that a head may not have either, and none that frames,
 /// routes or authenticates a message, since some recipients take them for fields of its head (RFC 9110, section 6.5.1).
 pub(crate) fn trailers(trailers: &mut HeaderMap) {
-    hop_by_hop(trailers);
-    drop_underscores(trailers);
-    drop_x_forwarded(trailers);
-    for name in [
-        &SERIN_DECISION,
-        &X_REAL_IP,
-        &header::FORWARDED,
-        &header::HOST,
-        &header::CONTENT_LENGTH,
-        &header::TRANSFER_ENCODING,
-        &header::AUTHORIZATION,
-        &header::COOKIE,
-        &header::SET_COOKIE,
-    ] {
-        trailers.remove(name);
-    }
+    drop_where(trailers, |name| {
+        let is_of_a_head = matches!(name, "host" | "content-length" | "transfer-encoding" | "authorization" | "cookie" | "set-cookie");
+        is_of_a_head || is_serins(name) || speaks_for_others(name)
+    });
 }
 
-/// Takes away the fields that speak of one connection only, and those that `Connection` names (RFC 9110, 7.6.1).
+/// Takes away the fields that speak of one connection only, those that `Connection` names (RFC 9110, 7.6.1), and unwanted ones. In one
+/// pass over the names that are there: usually none of them has to go.
 ///
 /// `Host` and the framing fields stay whatever `Connection` says: hyper and the gate answer for those.
-fn hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|&b| b == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(|name| ![header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name))
-        .collect();
-    for name in &named {
-        headers.remove(name);
-    }
-    for name in [&header::CONNECTION, &KEEP_ALIVE, &PROXY_CONNECTION, &header::TE, &header::UPGRADE, &header::PROXY_AUTHORIZATION] {
-        headers.remove(name);
-    }
-}
-
-/// Many frameworks read `x_forwarded_for` and `x-forwarded-for` as one name, so names with `_` do not go on.
-fn drop_underscores(headers: &mut HeaderMap) {
-    drop_where(headers, |name| name.contains('_'));
-}
-
-fn drop_x_forwarded(headers: &mut HeaderMap) {
-    drop_where(headers, |name| name.starts_with("x-forwarded-"));
-}
-
 fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
-    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name.as_str())).cloned().collect();
-    for name in names {
+    let goes = |name: &&HeaderName| is_of_a_connection(name.as_str()) || unwanted(name.as_str());
+    let mut gone: Vec<HeaderName> = headers.keys().filter(goes).cloned().collect();
+    if gone.contains(&header::CONNECTION) {
+        let options = headers.get_all(header::CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
+        let named = options.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+        gone.extend(named.filter(|name| ![header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name)));
+    }
+    for name in &gone {
         headers.remove(name);
     }
+}
+
+fn is_of_a_connection(name: &str) -> bool {
+    matches!(name, "connection" | "keep-alive" | "proxy-connection" | "te" | "upgrade" | "proxy-authorization")
+}
+
+/// Whether a field is serin's to set, or could pass for one: many frameworks read `x_forwarded_for` and `x-forwarded-for` as one name, so
+/// names with `_` do not go on.
+fn is_serins(name: &str) -> bool {
+    name == SERIN_DECISION || name.contains('_')
+}
+
+/// Whether a field says by whom and how a request came, which only a trusted proxy may.
+fn speaks_for_others(name: &str) -> bool {
+    matches!(name, "forwarded" | "x-real-ip") || name.starts_with("x-forwarded-")
 }
 
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
@@ -129,8 +102,8 @@ mod tests {
     fn sent(trusted: bool, lines: &[(&'static str, &'static str)]) -> Vec<String> {
         let mut headers: HeaderMap = lines.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
         let host = HeaderValue::from_static("shop.example");
-        let peer = HeaderValue::from_static("192.0.2.7");
-        request_headers(&mut headers, &Arrival { peer: &peer, trusted, scheme: "http", port: 80, host: &host });
+        let (peer, port) = (HeaderValue::from_static("192.0.2.7"), HeaderValue::from(80));
+        request_headers(&mut headers, &Arrival { peer: &peer, trusted, scheme: "http", port: &port, host: &host });
         let mut lines: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().expect("text"))).collect();
         lines.sort();
         lines

@@ -33,8 +33,6 @@ pub(crate) struct Client {
     pub(crate) peer_text: HeaderValue,
     /// Whether it may speak for others.
     pub(crate) trusted: bool,
-    /// The port that it connected to.
-    pub(crate) port: u16,
 }
 
 /// Where a request goes.
@@ -138,7 +136,7 @@ fn forwarded_head(worker: &Worker, client: &Client, parts: &mut Parts) {
     parts.extensions.clear();
     // Without Host only an HTTP/1.0 request comes so far, and HTTP/1.1 asks for one (RFC 9112, section 3.2).
     let host = parts.headers.entry(header::HOST).or_insert_with(|| worker.own_host.clone()).clone();
-    let arrival = Arrival { peer: &client.peer_text, trusted: client.trusted, scheme: "http", port: client.port, host: &host };
+    let arrival = Arrival { peer: &client.peer_text, trusted: client.trusted, scheme: "http", port: &worker.port, host: &host };
     forward::request_headers(&mut parts.headers, &arrival);
 }
 

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 /// After an accept that failed, which it does at once again while file descriptors are short.
@@ -70,7 +70,8 @@ pub(crate) struct Worker {
     pub(crate) http: http1::Builder,
     /// The host of a request that names none.
     pub(crate) own_host: HeaderValue,
-    pub(crate) port: u16,
+    /// The port that clients connect to.
+    pub(crate) port: HeaderValue,
     view: RefCell<View>,
     siblings: Arc<[Sibling]>,
     draining: watch::Sender<bool>,
@@ -94,9 +95,8 @@ enum Accepting {
 
 /// The life of a worker, on its thread.
 pub(crate) fn run(start: Start) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let tasks = LocalSet::new();
-    tasks.block_on(&runtime, serve(start))
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    runtime.block_on(serve(start))
 }
 
 async fn serve(start: Start) -> io::Result<()> {
@@ -112,7 +112,7 @@ async fn serve(start: Start) -> io::Result<()> {
         log,
         http: http(&settings),
         own_host: HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("localhost")),
-        port: address.port(),
+        port: HeaderValue::from(address.port()),
         settings,
         view: RefCell::new(View::new(table)),
         siblings,

@@ -12,6 +12,10 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// A request makes some twenty short-lived allocations; the C libraries' allocators, musl's above all, take longer for them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A Kubernetes ingress controller that makes canary releases a first-class object.
 #[derive(Debug, Parser)]
 #[command(version)]

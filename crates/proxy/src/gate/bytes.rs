@@ -4,14 +4,12 @@
 pub(super) const TOKEN: u8 = 1;
 /// Part of a request target. Less than visible ASCII: no fragment, and nothing that the `http` crate refuses in a path or a query.
 pub(super) const TARGET: u8 = 1 << 1;
-/// Part of a field value: visible, blank, or over 0x7f (RFC 9110, section 5.5).
-pub(super) const VALUE: u8 = 1 << 2;
 /// A hexadecimal digit.
-pub(super) const HEX: u8 = 1 << 3;
+pub(super) const HEX: u8 = 1 << 2;
 /// Part of a registered name; fewer than RFC 3986 lets pass, since no DNS name needs the others.
-pub(super) const NAME: u8 = 1 << 4;
+pub(super) const NAME: u8 = 1 << 3;
 /// Part of a chunk extension: visible ASCII.
-pub(super) const EXTENSION: u8 = 1 << 5;
+pub(super) const EXTENSION: u8 = 1 << 4;
 
 static TABLE: [u8; 256] = table();
 
@@ -42,9 +40,6 @@ const fn classes(byte: u8) -> u8 {
     if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'`') {
         classes |= TARGET;
     }
-    if byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t' | 0x80..=0xff) {
-        classes |= VALUE;
-    }
     if byte.is_ascii_hexdigit() {
         classes |= HEX;
     }
@@ -59,6 +54,16 @@ pub(super) fn is(byte: u8, class: u8) -> bool {
 /// Whether all bytes are of the class; so are no bytes.
 pub(super) fn all(bytes: &[u8], class: u8) -> bool {
     bytes.iter().all(|b| is(*b, class))
+}
+
+/// Whether the byte may be part of a field value: visible, blank, or over 0x7f (RFC 9110, section 5.5).
+pub(super) fn is_value(byte: u8) -> bool {
+    (byte >= b' ' && byte != 0x7f) || byte == b'\t'
+}
+
+/// Whether all bytes may be part of a field value. All are looked at, many at once: a bad one is rare.
+pub(super) fn are_value(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |good, b| good & is_value(*b))
 }
 
 /// The value without its optional whitespace, which is blank and tab alone.

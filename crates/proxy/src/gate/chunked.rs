@@ -3,7 +3,7 @@
 //! Stricter than the RFC where other parsers differ: no blanks about sizes and extensions, and all of it bounded.
 
 use super::Fault;
-use super::bytes::{self, EXTENSION, HEX, TOKEN, VALUE};
+use super::bytes::{self, EXTENSION, HEX, TOKEN};
 
 /// Hexadecimal digits of a chunk size; so many always fit 64 bits.
 const SIZE_DIGITS: u8 = 16;
@@ -101,7 +101,7 @@ impl Chunked {
             (State::TrailerName, b':') => self.trailer(State::TrailerValue),
             (State::TrailerName, _) if bytes::is(byte, TOKEN) => self.trailer(State::TrailerName),
             (State::TrailerValue, b'\r') => self.trailer(State::TrailerLf),
-            (State::TrailerValue, _) if bytes::is(byte, VALUE) => self.trailer(State::TrailerValue),
+            (State::TrailerValue, _) if bytes::is_value(byte) => self.trailer(State::TrailerValue),
             (State::TrailerStart | State::TrailerName | State::TrailerValue, _) => Err(Fault::Trailer),
             (State::TrailerLf, b'\n') => self.trailer(State::TrailerStart),
             (State::EndLf, b'\n') => Ok(State::End),

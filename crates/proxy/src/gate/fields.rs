@@ -1,6 +1,6 @@
 //! What the fields of a head say about its message's framing and connection.
 
-use super::bytes::{self, TOKEN, VALUE};
+use super::bytes::{self, TOKEN};
 use super::{Fault, Framing, Version, host};
 use std::ops::Range;
 
@@ -31,12 +31,12 @@ impl Fields {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(Fault::ObsFold);
         }
-        let colon = line.iter().position(|b| *b == b':').ok_or(Fault::FieldName)?;
-        let (name, raw) = (&line[..colon], &line[colon + 1..]);
-        if name.is_empty() || !bytes::all(name, TOKEN) {
+        let end = line.iter().position(|b| !bytes::is(*b, TOKEN)).ok_or(Fault::FieldName)?;
+        let (name, raw) = (&line[..end], line[end..].strip_prefix(b":").ok_or(Fault::FieldName)?);
+        if name.is_empty() {
             return Err(Fault::FieldName);
         }
-        if !bytes::all(raw, VALUE) {
+        if !bytes::are_value(raw) {
             return Err(Fault::FieldValue);
         }
         self.count += 1;
@@ -45,7 +45,7 @@ impl Fields {
         }
         let value = bytes::trim(raw);
         match name.len() {
-            4 if !self.hostless && name.eq_ignore_ascii_case(b"host") => self.take_host(raw, value, start + colon + 1),
+            4 if !self.hostless && name.eq_ignore_ascii_case(b"host") => self.take_host(raw, value, start + end + 1),
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
                 self.upgrade_field = true;
                 Ok(())

@@ -1,6 +1,7 @@
 //! The lines of a head while it arrives.
 
 use super::Fault;
+use memchr::memchr;
 use std::ops::Range;
 
 /// How far the lines of a head were read. The same bytes, and more, are given each time; none is looked at twice for its line end.
@@ -15,7 +16,7 @@ impl Lines {
     pub(super) fn next(&mut self, head: &[u8], limit: usize) -> Result<Option<Range<usize>>, Fault> {
         let end = head.len().min(limit);
         let fresh = head.get(self.scanned..end).unwrap_or_default();
-        let Some(at) = fresh.iter().position(|b| *b == b'\n') else {
+        let Some(at) = memchr(b'\n', fresh) else {
             self.scanned = self.scanned.max(end);
             return if head.len() >= limit { Err(Fault::HeadTooLarge) } else { Ok(None) };
         };
@@ -23,7 +24,7 @@ impl Lines {
         self.start = lf + 1;
         self.scanned = lf + 1;
         match head[start..lf].split_last() {
-            Some((b'\r', line)) if line.contains(&b'\r') => Err(Fault::BareCr),
+            Some((b'\r', line)) if memchr(b'\r', line).is_some() => Err(Fault::BareCr),
             Some((b'\r', line)) => Ok(Some(start..start + line.len())),
             _ => Err(Fault::BareLf),
         }

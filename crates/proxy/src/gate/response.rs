@@ -1,6 +1,6 @@
 //! The head of an origin's response, read as strictly as a request's (RFC 9112, sections 4 to 7).
 
-use super::bytes::{self, VALUE};
+use super::bytes;
 use super::fields::Fields;
 use super::lines::Lines;
 use super::{Fault, Framing, Limits, Version};
@@ -100,7 +100,7 @@ fn status_line(line: &[u8]) -> Result<(Version, u16), Fault> {
         _ => return Err(Fault::StatusLine),
     };
     let (status, reason) = rest.split_at_checked(3).ok_or(Fault::StatusLine)?;
-    let reason_is_fine = reason.is_empty() || reason.strip_prefix(b" ").is_some_and(|reason| bytes::all(reason, VALUE));
+    let reason_is_fine = reason.is_empty() || reason.strip_prefix(b" ").is_some_and(bytes::are_value);
     let digit = |status: u16, b: &u8| b.is_ascii_digit().then(|| status * 10 + u16::from(b - b'0'));
     match status.iter().try_fold(0, digit) {
         Some(status @ 100..600) if reason_is_fine => Ok((version, status)),

@@ -297,7 +297,7 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        let written = super::poll_write_pieces(&mut self.stream, cx, bytes);
         self.poll_write_idle(written, cx)
     }
 

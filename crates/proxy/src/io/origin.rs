@@ -264,7 +264,7 @@ impl AsyncWrite for OriginIo {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        let written = super::poll_write_pieces(&mut self.stream, cx, bytes);
         self.wrote(written, cx)
     }
 
