@@ -1,7 +1,7 @@
 //! Why a request was not served as it was meant to be: who is to blame, whether trying again is safe, what the client is told.
 
 use crate::gate::Fault;
-use crate::io::{OriginFault, Refusal};
+use crate::io::Refusal;
 use http::StatusCode;
 use serin_routing::path::PathFault;
 use std::fmt;
@@ -132,17 +132,6 @@ impl From<Refusal> for Failure {
             Refusal::Fault(fault) => Self::Request(fault),
             Refusal::HeadTimeout => Self::RequestHeadTimeout,
             Refusal::BodyTimeout => Self::RequestBodyTimeout,
-        }
-    }
-}
-
-impl From<OriginFault> for Failure {
-    fn from(fault: OriginFault) -> Self {
-        match fault {
-            OriginFault::Bytes(fault) => Self::Response(fault),
-            OriginFault::Unasked => Self::Unasked,
-            OriginFault::FirstByteTimeout => Self::FirstByteTimeout,
-            OriginFault::BodyTimeout | OriginFault::WriteTimeout => Self::OriginIdle,
         }
     }
 }

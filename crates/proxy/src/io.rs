@@ -1,11 +1,10 @@
-//! What stands between sockets and hyper: the gate of each side, and its waits.
+//! Between a client's socket and hyper: the gate, and its waits.
 
 mod client;
 mod deadline;
-mod origin;
 
 pub(crate) use client::{ClientIo, Connection, Refusal};
-pub(crate) use origin::{Exchange, OriginFault, OriginIo, Upload};
+pub(crate) use deadline::Deadline;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,8 +14,8 @@ use tokio::net::TcpStream;
 /// A head and a small body, as most messages are. To copy so few bytes costs less than to give the system a list.
 const FEW: usize = 2048;
 
-/// Writes what hyper gives in pieces.
-fn poll_write_pieces(stream: &mut TcpStream, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+/// Writes what is there in pieces.
+pub(crate) fn poll_write_pieces(stream: &mut TcpStream, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
     let stream = Pin::new(stream);
     let mut whole = [0; FEW];
     let mut length = 0;

@@ -15,6 +15,7 @@ mod forward;
 mod io;
 mod listener;
 mod metrics;
+mod origin;
 mod pool;
 mod proxy;
 mod record;

@@ -1,13 +1,9 @@
 //! Connections to origins, one pool a worker. Only the numbers of open ones are shared, and touched when one opens or closes.
 
-use crate::body::RequestBody;
 use crate::failure::Failure;
-use crate::io::{Exchange, OriginIo};
+use crate::origin::{Answer, Connection, Upload};
 use crate::settings::{Limits, Timeouts};
-use http::{Method, Request, Response};
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use http::Response;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -35,38 +31,16 @@ pub(crate) struct Pool {
     made: Cell<u64>,
 }
 
-/// A request that got no response.
-#[derive(Debug)]
-pub(crate) struct Unanswered {
-    pub(crate) failure: Failure,
-    /// The request, whole, if nothing of it was sent.
-    pub(crate) unsent: Option<Request<RequestBody>>,
-}
-
-/// A connection while its response is read. It goes back to the pool when that is done, and is closed when it is dropped before.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    pool: Rc<Pool>,
-    line: Line,
-}
-
-#[derive(Debug)]
-struct Line {
-    endpoint: SocketAddr,
-    sender: SendRequest<RequestBody>,
-    exchange: Rc<Exchange>,
-}
-
 #[derive(Debug)]
 struct Idle {
-    line: Line,
+    connection: Box<Connection>,
     since: Instant,
     until: Instant,
 }
 
 /// One of the open connections to an endpoint.
 #[derive(Debug)]
-struct Permit {
+pub(crate) struct Permit {
     open: Arc<OpenConnections>,
     endpoint: SocketAddr,
 }
@@ -108,74 +82,48 @@ impl Pool {
 
     /// Sends a request to an endpoint and waits for the head of the response.
     ///
-    /// An idle connection that the origin has closed meanwhile is passed over while nothing was sent on it.
-    pub(crate) async fn send(
-        self: &Rc<Self>,
-        endpoint: SocketAddr,
-        mut request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Lease), Unanswered> {
+    /// An idle connection that the origin has closed meanwhile is passed over: while nothing was sent on it, and for a request that may be
+    /// sent twice while nothing was answered, since an origin may close what it thinks idle with a request on its way to it.
+    pub(crate) async fn send(self: &Rc<Self>, endpoint: SocketAddr, upload: &mut Upload) -> Result<Response<Answer>, Failure> {
         loop {
-            let (mut line, reused) = match self.take(endpoint) {
-                Some(line) => (line, true),
-                None => match self.connect(endpoint).await {
-                    Ok(line) => (line, false),
-                    Err(failure) => return Err(Unanswered { failure, unsent: Some(request) }),
-                },
+            let (mut connection, reused) = match self.take(endpoint) {
+                Some(connection) => (connection, true),
+                None => (self.connect(endpoint).await?, false),
             };
-            let again = if reused { repeatable(&request) } else { None };
-            line.exchange.begin(request.method() == Method::HEAD, request.body().upload());
-            let mut error = match line.sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Lease { pool: Rc::clone(self), line })),
-                Err(error) => error,
-            };
-            // The origin may close a connection that it thinks idle while a request is on its way to it.
-            let closed_idle = reused && !line.exchange.answered() && line.exchange.fault().is_none();
-            match (error.take_message(), again) {
-                (Some(unsent), _) if reused => request = unsent,
-                (None, Some(again)) if closed_idle => request = again,
-                (unsent, _) => {
-                    let failure = line.exchange.fault().map_or(Failure::OriginReset, Failure::from);
-                    return Err(Unanswered { failure, unsent });
+            match connection.ask(upload).await {
+                Ok((parts, head)) => {
+                    return Ok(Response::from_parts(parts, Answer::new(Rc::clone(self), connection, upload, &head)));
                 }
+                Err(Failure::OriginReset) if reused && !connection.answered() && upload.begin_anew() => {}
+                Err(failure) => return Err(failure),
             }
         }
     }
 
-    async fn connect(&self, endpoint: SocketAddr) -> Result<Line, Failure> {
+    async fn connect(&self, endpoint: SocketAddr) -> Result<Box<Connection>, Failure> {
         let permit = self.open.permit(endpoint, self.limits.connections_per_endpoint).ok_or(Failure::EndpointBusy)?;
         let connecting = timeout(self.timeouts.connect, TcpStream::connect(endpoint)).await;
         let stream = connecting.map_err(|_| Failure::ConnectTimeout)?.map_err(connect_failure)?;
         stream.set_nodelay(true).map_err(connect_failure)?;
-        let exchange = Rc::new(Exchange::default());
-        let io = OriginIo::new(stream, Rc::clone(&exchange), self.timeouts, self.limits.head);
-        let (sender, connection) = handshake(TokioIo::new(io)).await.map_err(|_| Failure::Connect)?;
-        tokio::task::spawn_local(async move {
-            // Whoever waits for a response is told of a failure; here there is nobody to tell.
-            let _ = connection.await;
-            drop(permit);
-        });
-        Ok(Line { endpoint, sender, exchange })
+        Ok(Box::new(Connection::new(endpoint, stream, self.timeouts, self.limits.head, permit)))
     }
 
-    fn take(&self, endpoint: SocketAddr) -> Option<Line> {
+    fn take(&self, endpoint: SocketAddr) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&endpoint)?;
-        while let Some(Idle { line, .. }) = connections.pop() {
-            if line.is_usable() {
-                return Some(line);
+        while let Some(Idle { connection, .. }) = connections.pop() {
+            if connection.is_quiet() {
+                return Some(connection);
             }
         }
         None
     }
 
     /// Keeps a connection for the next request.
-    fn keep(&self, line: Line) {
+    pub(crate) fn keep(&self, connection: Box<Connection>) {
         let since = Instant::now();
-        let mut idle = self.idle.borrow_mut();
-        let connections = idle.entry(line.endpoint).or_default();
-        if line.is_usable() {
-            connections.push(Idle { line, since, until: since + self.lifetime() });
-        }
+        let idle = Idle { since, until: since + self.lifetime(), connection };
+        self.idle.borrow_mut().entry(idle.connection.endpoint).or_default().push(idle);
     }
 
     /// Up to an eighth less than asked for, so that connections that were made together are not closed together.
@@ -194,7 +142,7 @@ impl Pool {
         while let Some(pool) = pool.upgrade() {
             let now = Instant::now();
             pool.idle.borrow_mut().retain(|_, connections| {
-                connections.retain(|idle| idle.until > now && idle.line.is_usable());
+                connections.retain(|idle| idle.until > now && idle.connection.is_quiet());
                 let surplus = connections.len().saturating_sub(pool.limits.idle_per_endpoint);
                 let unused = connections.iter().take(surplus).take_while(|idle| now.duration_since(idle.since) > UNUSED).count();
                 connections.drain(..unused);
@@ -207,47 +155,6 @@ impl Pool {
     }
 }
 
-impl Line {
-    fn is_usable(&self) -> bool {
-        !self.sender.is_closed() && self.exchange.fault().is_none()
-    }
-}
-
-impl Lease {
-    /// What is wrong with the origin, after its body ended in an error.
-    pub(crate) fn fault(&self) -> Option<Failure> {
-        self.line.exchange.fault().map(Failure::from)
-    }
-
-    /// The response was read to its end. Usually hyper is ready for the next request at once; while the request's body is still on its
-    /// way, or when hyper has not come to it, that is waited for off the request's path.
-    pub(crate) fn done(self) {
-        let Self { pool, mut line } = self;
-        if line.sender.is_ready() {
-            pool.keep(line);
-            return;
-        }
-        tokio::task::spawn_local(async move {
-            if line.sender.ready().await.is_ok() {
-                pool.keep(line);
-            }
-        });
-    }
-}
-
 fn connect_failure(error: io::Error) -> Failure {
     if error.kind() == io::ErrorKind::TimedOut { Failure::ConnectTimeout } else { Failure::Connect }
-}
-
-/// A copy of a request that may be sent twice: its method is idempotent and it has no body (RFC 9110, section 9.2.2).
-fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    if !request.method().is_idempotent() || !request.body().is_end_stream() {
-        return None;
-    }
-    let mut again = Request::new(RequestBody::none());
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.version_mut() = request.version();
-    again.headers_mut().clone_from(request.headers());
-    Some(again)
 }

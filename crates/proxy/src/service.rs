@@ -1,11 +1,11 @@
 //! What is done for one request: route, decide, send on, answer.
 
 use crate::access_log::Entry;
-use crate::body::{RequestBody, ResponseBody};
+use crate::body::ResponseBody;
 use crate::failure::Failure;
 use crate::forward::{self, Arrival};
 use crate::io::Connection;
-use crate::pool::{Lease, Unanswered};
+use crate::origin::{Answer, Upload};
 use crate::record::{Decided, Record};
 use crate::view::Endpoints;
 use crate::worker::Worker;
@@ -60,25 +60,24 @@ pub(crate) async fn serve(
         Ok(plan) => plan,
         Err(failure) => return Ok(refused(failure, record, &worker, &client)),
     };
-    let request = Request::from_parts(parts, RequestBody::new(body));
+    let upload = Upload::new(&parts, body);
     let limit = worker.settings.timeouts.request.and_then(|limit| record.started().checked_add(limit));
-    let exchange = exchange(&worker, &client, &plan, request, &mut record);
+    let exchange = exchange(&worker, &client, &plan, upload, &mut record);
     let answered = match limit {
         None => exchange.await,
         Some(limit) => timeout_at(limit, exchange).await.unwrap_or(Err(Failure::RequestTimeout)),
     };
-    let (response, lease) = match answered {
-        Ok(answered) => answered,
+    let response = match answered {
+        Ok(response) => response,
         Err(failure) => return Ok(refused(failure, record, &worker, &client)),
     };
-    let (mut parts, body) = response.into_parts();
-    parts.version = Version::HTTP_11;
+    let (mut parts, answer) = response.into_parts();
     forward::response_headers(&mut parts.headers);
     record.head(parts.status.as_u16());
     let limit = limit.map(|limit| Box::pin(sleep_until(limit)));
     let mut response = Response::from_parts(parts, ());
     finish(&mut response, &record, &worker, &client);
-    Ok(response.map(|()| ResponseBody::origin(body, lease, record, Rc::clone(&client.connection), limit)))
+    Ok(response.map(|()| ResponseBody::origin(answer, record, Rc::clone(&client.connection), limit)))
 }
 
 /// Takes from the table all that the request needs, and makes its head the one that the origin gets.
@@ -145,36 +144,25 @@ async fn exchange(
     worker: &Worker,
     client: &Client,
     plan: &Plan,
-    mut request: Request<RequestBody>,
+    mut upload: Upload,
     record: &mut Record,
-) -> Result<(Response<Incoming>, Lease), Failure> {
-    let upload = request.body().upload();
+) -> Result<Response<Answer>, Failure> {
     let endpoints = plan.endpoints.serving(plan.side);
     let attempts = worker.settings.limits.attempts.clamp(1, endpoints.len());
     let first = plan.endpoints.turn();
-    let mut failure = Failure::NoEndpoint;
-    for attempt in 0..attempts {
+    for attempt in 1.. {
         let endpoint = endpoints[first.wrapping_add(attempt) % endpoints.len()];
         if let Some(entry) = record.entry() {
             entry.upstream = Some(endpoint);
         }
-        let Unanswered { failure: why, unsent } = match worker.pool.send(endpoint, request).await {
-            Ok(answered) => return Ok(answered),
-            Err(unanswered) => unanswered,
-        };
-        if upload.as_ref().is_some_and(|upload| upload.broken.get()) {
-            return Err(client.connection.broken().map_or(Failure::ClientLeft, Failure::from));
-        }
-        failure = why;
-        match unsent {
-            Some(whole) if attempt + 1 < attempts => {
-                record.fail(why);
-                request = whole;
-            }
-            _ => break,
+        match worker.pool.send(endpoint, &mut upload).await {
+            Ok(response) => return Ok(response),
+            Err(Failure::ClientLeft) => return Err(client.connection.broken().map_or(Failure::ClientLeft, Failure::from)),
+            Err(failure) if attempt < attempts && upload.written() == 0 && upload.begin_anew() => record.fail(failure),
+            Err(failure) => return Err(failure),
         }
     }
-    Err(failure)
+    Err(Failure::NoEndpoint)
 }
 
 /// An answer of serin's own.

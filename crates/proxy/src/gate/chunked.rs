@@ -4,6 +4,7 @@
 
 use super::Fault;
 use super::bytes::{self, EXTENSION, HEX, TOKEN};
+use ::bytes::{BufMut, BytesMut};
 
 /// Hexadecimal digits of a chunk size; so many always fit 64 bits.
 const SIZE_DIGITS: u8 = 16;
@@ -44,6 +45,25 @@ enum State {
     End,
 }
 
+/// What comes next in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Nothing yet: all the bytes are framing.
+    More,
+    /// Data, behind so many bytes of framing.
+    Data {
+        /// Where it begins.
+        skip: usize,
+        /// How long it is.
+        length: usize,
+    },
+    /// The end of the body, behind so many bytes.
+    End {
+        /// Where the next message begins.
+        skip: usize,
+    },
+}
+
 /// How far a body was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -71,6 +91,24 @@ impl Chunked {
             good += 1;
         }
         Progress { good, outcome: Ok(self.state == State::End) }
+    }
+
+    /// What comes next in the body. The bytes of trailers go where they are collected, the empty line behind them included.
+    pub(crate) fn piece(&mut self, bytes: &[u8], trailers: &mut BytesMut) -> Result<Piece, Fault> {
+        for (skip, byte) in bytes.iter().enumerate() {
+            if self.state == State::Data {
+                return Ok(Piece::Data { skip, length: self.take_data(bytes.len() - skip) });
+            }
+            let of_trailers = [State::TrailerStart, State::TrailerName, State::TrailerValue, State::TrailerLf, State::EndLf];
+            if of_trailers.contains(&self.state) {
+                trailers.put_u8(*byte);
+            }
+            self.state = self.step(*byte)?;
+            if self.state == State::End {
+                return Ok(Piece::End { skip: skip + 1 });
+            }
+        }
+        Ok(Piece::More)
     }
 
     fn take_data(&mut self, available: usize) -> usize {
@@ -138,5 +176,50 @@ impl Chunked {
     fn trailer(&mut self, next: State) -> Result<State, Fault> {
         self.trailer_bytes += 1;
         if self.trailer_bytes > TRAILER_BYTES { Err(Fault::TrailersTooLarge) } else { Ok(next) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Data and trailers of a body that comes in pieces of so many bytes.
+    fn decoded(bytes: &[u8], size: usize) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+        let (mut chunked, mut data, mut trailers) = (Chunked::default(), Vec::new(), BytesMut::new());
+        for mut rest in bytes.chunks(size) {
+            while !rest.is_empty() {
+                match chunked.piece(rest, &mut trailers)? {
+                    Piece::More => rest = &[],
+                    Piece::Data { skip, length } => {
+                        data.extend_from_slice(&rest[skip..skip + length]);
+                        rest = &rest[skip + length..];
+                    }
+                    Piece::End { skip } => {
+                        assert_eq!(&rest[skip..], b"");
+                        return Ok((data, trailers.to_vec()));
+                    }
+                }
+            }
+        }
+        panic!("the body has no end")
+    }
+
+    #[test]
+    fn data_and_trailers_come_out_however_the_bytes_are_split() {
+        let body = b"3;a=b\r\nabc\r\n0A\r\n0123456789\r\n0\r\nX-Sum: 1\r\nB:\r\n\r\n";
+        for size in 1..=body.len() {
+            let (data, trailers) = decoded(body, size).expect("a good body");
+            assert_eq!((data.as_slice(), trailers.as_slice()), (&b"abc0123456789"[..], &b"X-Sum: 1\r\nB:\r\n\r\n"[..]), "{size}");
+        }
+    }
+
+    #[test]
+    fn fault_is_the_one_that_the_gate_finds() {
+        for body in [&b"3\r\nabcX\r\n0\r\n\r\n"[..], b"g\r\n", b"1 \r\na\r\n0\r\n\r\n", b"0\r\n: a\r\n\r\n"] {
+            let outcome = Chunked::default().read(body).outcome;
+            for size in 1..=body.len() {
+                assert_eq!(decoded(body, size).map(|_| true), outcome, "{size}");
+            }
+        }
     }
 }

@@ -1,0 +1,165 @@
+//! A connection to an origin: HTTP/1.1 as serin speaks it, and every byte of an answer through the gate.
+//!
+//! A connection has no task of its own: whoever serves the request drives it, so that an answer takes no turn through a queue. Written
+//! here and not taken from hyper's client, which passes heads and bodies between two tasks and wants each request as a value that it
+//! consumes: that was a quarter of all that a worker did for a request, and a copy of each that may have to be sent again.
+
+mod answer;
+mod head;
+mod upload;
+
+use crate::failure::Failure;
+use crate::gate::response::{ResponseHead, ResponseReader};
+use crate::gate::{self, Fault};
+use crate::io::Deadline;
+use crate::pool::Permit;
+use crate::settings::Timeouts;
+pub(crate) use answer::Answer;
+use bytes::BytesMut;
+use http::response::Parts;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use upload::Sending;
+pub(crate) use upload::Upload;
+
+/// How much of a body is read at once.
+const PIECE: usize = 16 * 1024;
+/// How much is read at once where a head is expected.
+const HEAD_PIECE: usize = 4 * 1024;
+/// Interim responses to one request; more are no origin's way of working.
+const INTERIM: u8 = 16;
+
+/// One connection, used by one request at a time.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) endpoint: SocketAddr,
+    stream: TcpStream,
+    timeouts: Timeouts,
+    limits: gate::Limits,
+    /// What came and nobody has yet.
+    held: BytesMut,
+    read: Deadline,
+    write: Deadline,
+    /// Any byte of the current response came.
+    answered: bool,
+    _permit: Permit,
+}
+
+impl Connection {
+    /// A connection on which nothing was said yet.
+    pub(crate) fn new(endpoint: SocketAddr, stream: TcpStream, timeouts: Timeouts, limits: gate::Limits, permit: Permit) -> Self {
+        let held = BytesMut::new();
+        Self {
+            endpoint,
+            stream,
+            timeouts,
+            limits,
+            held,
+            read: Deadline::default(),
+            write: Deadline::default(),
+            answered: false,
+            _permit: permit,
+        }
+    }
+
+    /// Whether it can carry another request: the origin has neither closed it nor sent what nobody asked for.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.held.is_empty() && matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether any byte of the response to the last request came.
+    pub(crate) fn answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Sends a request, as much of it as the origin wants, until the head of its response is there.
+    pub(crate) async fn ask(&mut self, upload: &mut Upload) -> Result<(Parts, ResponseHead), Failure> {
+        self.answered = false;
+        self.read.stop();
+        self.write.stop();
+        let mut reader = ResponseReader::new(upload.is_head());
+        let mut interim = 0;
+        poll_fn(|cx| self.poll_head(cx, upload, &mut reader, &mut interim)).await
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        upload: &mut Upload,
+        reader: &mut ResponseReader,
+        interim: &mut u8,
+    ) -> Poll<Result<(Parts, ResponseHead), Failure>> {
+        if self.send(cx, upload)? {
+            // The wait for the answer begins with the last byte that went out.
+            self.read.start(self.timeouts.first_byte);
+        }
+        loop {
+            if let Some(head) = reader.read(&self.held, &self.limits).map_err(Failure::Response)? {
+                let bytes = self.held.split_to(head.length).freeze();
+                if head.status == 101 {
+                    return Poll::Ready(Err(Failure::Response(Fault::EarlyTunnel)));
+                }
+                if !head.is_interim() {
+                    self.read.stop();
+                    let parts = head::response(head.status, &bytes).ok_or(Failure::Response(Fault::FieldName))?;
+                    return Poll::Ready(Ok((parts, head)));
+                }
+                *interim += 1;
+                if *interim > INTERIM {
+                    return Poll::Ready(Err(Failure::Unasked));
+                }
+                *reader = ResponseReader::new(upload.is_head());
+                continue;
+            }
+            match self.fill(cx, HEAD_PIECE) {
+                Poll::Ready(Ok(1..)) => self.answered = true,
+                Poll::Ready(_) => return Poll::Ready(Err(Failure::OriginReset)),
+                Poll::Pending => {
+                    return self.poll_wait(cx, self.timeouts.first_byte, Some(upload)).map(|()| Err(Failure::FirstByteTimeout));
+                }
+            }
+        }
+    }
+
+    /// Sends what can be sent; whether anything was.
+    fn send(&mut self, cx: &mut Context<'_>, upload: &mut Upload) -> Result<bool, Failure> {
+        let before = upload.written();
+        match upload.advance(cx, &mut self.stream) {
+            Sending::Origin => {
+                if upload.written() > before {
+                    self.write.stop();
+                }
+                self.write.keep(self.timeouts.origin_idle);
+                if self.write.poll(cx).is_ready() {
+                    return Err(Failure::OriginIdle);
+                }
+            }
+            Sending::Broken => return Err(Failure::ClientLeft),
+            Sending::Client | Sending::Over => self.write.stop(),
+        }
+        Ok(upload.written() > before)
+    }
+
+    /// Nothing came. Ready when that has been so for too long; while the client is still sending it is the client that is waited for.
+    fn poll_wait(&mut self, cx: &mut Context<'_>, limit: Duration, upload: Option<&Upload>) -> Poll<()> {
+        self.read.keep(limit);
+        loop {
+            ready!(self.read.poll(cx));
+            if upload.is_none_or(Upload::is_over) {
+                return Poll::Ready(());
+            }
+            self.read.start(limit);
+        }
+    }
+
+    fn fill(&mut self, cx: &mut Context<'_>, piece: usize) -> Poll<io::Result<usize>> {
+        self.held.reserve(piece);
+        pin!(self.stream.read_buf(&mut self.held)).poll(cx)
+    }
+}

@@ -1,0 +1,150 @@
+//! The body of a response on its way from an origin.
+
+use super::{Connection, PIECE, Upload, head};
+use crate::failure::Failure;
+use crate::forward;
+use crate::gate::chunked::{Chunked, Piece};
+use crate::gate::response::{Extent, ResponseHead};
+use crate::gate::{Fault, Framing};
+use crate::pool::Pool;
+use bytes::{Buf, Bytes, BytesMut};
+use hyper::body::{Frame, SizeHint};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+/// A body, and the connection that it comes by. That goes back to the pool with the last byte, and is closed when this is dropped before.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pool: Rc<Pool>,
+    connection: Option<Box<Connection>>,
+    /// A request that is still on its way: an origin may answer before it has all of it.
+    upload: Option<Box<Upload>>,
+    keep_alive: bool,
+    rest: Rest,
+}
+
+/// What is still to come.
+#[derive(Debug)]
+enum Rest {
+    Nothing,
+    Length(u64),
+    /// With the trailers as far as they came.
+    Chunked(Chunked, BytesMut),
+    UntilClose,
+}
+
+impl Answer {
+    /// The body behind this head.
+    pub(crate) fn new(pool: Rc<Pool>, connection: Box<Connection>, upload: &mut Upload, head: &ResponseHead) -> Self {
+        let rest = match head.extent {
+            Extent::UntilClose => Rest::UntilClose,
+            Extent::Framed(Framing::None | Framing::Length(0)) => Rest::Nothing,
+            Extent::Framed(Framing::Length(length)) => Rest::Length(length),
+            Extent::Framed(Framing::Chunked) => Rest::Chunked(Chunked::default(), BytesMut::new()),
+        };
+        let keep_alive = head.keep_alive && !upload.is_cut();
+        let upload = (!upload.is_over()).then(|| Box::new(std::mem::take(upload)));
+        let mut answer = Self { pool, connection: Some(connection), upload, keep_alive, rest };
+        if answer.is_over() {
+            answer.end();
+        }
+        answer
+    }
+
+    /// Whether all of it was given.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.rest, Rest::Nothing)
+    }
+
+    /// How much is still to come, where that was said.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match self.rest {
+            Rest::Nothing => SizeHint::with_exact(0),
+            Rest::Length(left) => SizeHint::with_exact(left),
+            Rest::Chunked(..) | Rest::UntilClose => SizeHint::default(),
+        }
+    }
+
+    /// The next piece.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        loop {
+            let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
+            match take(&mut self.rest, &mut connection.held).map_err(Failure::Response)? {
+                Taken::Frame(frame) => {
+                    if self.is_over() {
+                        self.end();
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Taken::End => {
+                    self.end();
+                    return Poll::Ready(None);
+                }
+                Taken::Nothing => {}
+            }
+            if let Some(upload) = &mut self.upload {
+                connection.send(cx, upload)?;
+            }
+            let limit = connection.timeouts.origin_idle;
+            match connection.fill(cx, PIECE) {
+                Poll::Ready(Ok(1..)) => connection.read.stop(),
+                Poll::Ready(Ok(0)) if matches!(self.rest, Rest::UntilClose) => self.rest = Rest::Nothing,
+                Poll::Ready(_) => return Poll::Ready(Some(Err(Failure::OriginReset))),
+                Poll::Pending => {
+                    ready!(connection.poll_wait(cx, limit, self.upload.as_deref()));
+                    return Poll::Ready(Some(Err(Failure::OriginIdle)));
+                }
+            }
+        }
+    }
+
+    /// The response is over. What stands behind it nobody asked for.
+    fn end(&mut self) {
+        self.rest = Rest::Nothing;
+        if let Some(connection) = self.connection.take()
+            && self.keep_alive
+            && self.upload.as_ref().is_none_or(|upload| upload.is_whole())
+            && connection.held.is_empty()
+        {
+            self.pool.keep(connection);
+        }
+    }
+}
+
+enum Taken {
+    Frame(Frame<Bytes>),
+    End,
+    Nothing,
+}
+
+/// Takes the next piece of a body from what is held.
+fn take(rest: &mut Rest, held: &mut BytesMut) -> Result<Taken, Fault> {
+    match rest {
+        Rest::Nothing => return Ok(Taken::End),
+        _ if held.is_empty() => {}
+        Rest::Length(left) => {
+            let piece = usize::try_from(*left).map_or(held.len(), |left| left.min(held.len()));
+            *left -= piece as u64;
+            if *left == 0 {
+                *rest = Rest::Nothing;
+            }
+            return Ok(Taken::Frame(Frame::data(held.split_to(piece).freeze())));
+        }
+        Rest::UntilClose => return Ok(Taken::Frame(Frame::data(held.split().freeze()))),
+        Rest::Chunked(chunked, trailers) => match chunked.piece(held, trailers)? {
+            Piece::More => held.clear(),
+            Piece::Data { skip, length } => {
+                held.advance(skip);
+                return Ok(Taken::Frame(Frame::data(held.split_to(length).freeze())));
+            }
+            Piece::End { skip } => {
+                held.advance(skip);
+                let mut fields = head::fields(&trailers.split().freeze()).ok_or(Fault::Trailer)?;
+                forward::trailers(&mut fields);
+                *rest = Rest::Nothing;
+                return Ok(if fields.is_empty() { Taken::End } else { Taken::Frame(Frame::trailers(fields)) });
+            }
+        },
+    }
+    Ok(Taken::Nothing)
+}

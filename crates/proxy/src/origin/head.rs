@@ -1,0 +1,89 @@
+//! Heads as they stand on the wire: a request's from its parts, and the parts of a response.
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request};
+use hyper::ext::ReasonPhrase;
+use memchr::memchr;
+
+/// Fields that a response's map has room for before it grows.
+const FIELDS: usize = 12;
+
+/// The head of a request, in origin form (RFC 9112, section 3.2.1). What frames its body is written as serin sends it.
+pub(super) fn request(parts: &request::Parts, chunked: bool) -> Vec<u8> {
+    let mut head = Vec::with_capacity(512);
+    let mut put = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| head.extend_from_slice(piece));
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    put(&[parts.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
+    for (name, value) in parts.headers.iter().filter(|(name, _)| *name != header::TRANSFER_ENCODING) {
+        put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+    }
+    put(&[if chunked { b"transfer-encoding: chunked\r\n\r\n" } else { b"\r\n" }]);
+    head
+}
+
+/// The parts of a response, from a head that passed the gate. `None` when the `http` crate takes one of its fields for bad after all.
+pub(super) fn response(status: u16, head: &Bytes) -> Option<Parts> {
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = StatusCode::from_u16(status).ok()?;
+    let line = memchr(b'\r', head)?;
+    // "HTTP/1.1 200 " comes before.
+    let reason = head.get(13..line).unwrap_or_default();
+    if !reason.is_empty() && parts.status.canonical_reason().is_none_or(|usual| usual.as_bytes() != reason) {
+        parts.extensions.insert(ReasonPhrase::try_from(head.slice(13..line)).ok()?);
+    }
+    parts.headers = fields(&head.slice(line + 2..))?;
+    Some(parts)
+}
+
+/// Fields, each on a line, up to an empty one.
+pub(super) fn fields(lines: &Bytes) -> Option<HeaderMap> {
+    let mut fields = HeaderMap::with_capacity(FIELDS);
+    let mut start = 0;
+    while let Some(length) = memchr(b'\r', &lines[start..]).filter(|length| *length > 0) {
+        let line = &lines[start..start + length];
+        let colon = memchr(b':', line)?;
+        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+        let value = lines.slice_ref(line[colon + 1..].trim_ascii());
+        fields.append(name, HeaderValue::from_maybe_shared(value).ok()?);
+        start += length + 2;
+    }
+    Some(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    #[test]
+    fn request_is_written_in_origin_form_and_framed_anew() {
+        let request =
+            Request::post("/a?b=c").header("host", "shop").header("transfer-encoding", "chunked").header("x-a", "1").header("x-a", "2");
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        let text = |chunked| String::from_utf8(super::request(&parts, chunked)).expect("text");
+        assert_eq!(text(true), "POST /a?b=c HTTP/1.1\r\nhost: shop\r\nx-a: 1\r\nx-a: 2\r\ntransfer-encoding: chunked\r\n\r\n");
+        assert_eq!(text(false), "POST /a?b=c HTTP/1.1\r\nhost: shop\r\nx-a: 1\r\nx-a: 2\r\n\r\n");
+        let (parts, ()) = Request::options("*").body(()).expect("a request").into_parts();
+        assert!(super::request(&parts, false).starts_with(b"OPTIONS * HTTP/1.1\r\n"));
+    }
+
+    #[test]
+    fn response_has_its_fields_in_order_and_a_reason_of_its_own() {
+        let head = Bytes::from_static(b"HTTP/1.1 200 Fine\r\nX-A:  1 \t\r\nEmpty:\r\nx-a: \xff2\r\n\r\n");
+        let parts = response(200, &head).expect("a head");
+        let values: Vec<&[u8]> = parts.headers.get_all("x-a").iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!(values, [&b"1"[..], b"\xff2"]);
+        assert_eq!(parts.headers["empty"], "");
+        assert_eq!(parts.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes), Some(&b"Fine"[..]));
+    }
+
+    #[test]
+    fn usual_reason_and_none_at_all_are_not_kept() {
+        for head in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 \r\n\r\n", "HTTP/1.1 200\r\n\r\n"] {
+            let parts = response(200, &Bytes::from_static(head.as_bytes())).expect("a head");
+            assert!(parts.extensions.get::<ReasonPhrase>().is_none(), "{head:?}");
+            assert!(parts.headers.is_empty());
+        }
+    }
+}

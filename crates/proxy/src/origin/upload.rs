@@ -1,0 +1,187 @@
+//! A request on its way to an origin: its head, and its body piece by piece, each taken from the client when the last one has gone out.
+
+use super::head;
+use crate::{forward, io};
+use bytes::{Buf, Bytes};
+use http::{Method, header, request::Parts};
+use hyper::body::{Body, Frame, Incoming};
+use std::io::{IoSlice, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::net::TcpStream;
+
+/// A request on its way. Apart from any connection, so that what was not begun can go to another one.
+#[derive(Debug, Default)]
+pub(crate) struct Upload {
+    is_head: bool,
+    /// It may be sent twice: its method is idempotent and it has no body (RFC 9110, section 9.2.2).
+    is_repeatable: bool,
+    /// The head, and behind it the framing and what is small of the body.
+    text: Vec<u8>,
+    /// How much of `text` has gone out.
+    gone: usize,
+    /// A large piece of the body, which follows `text`.
+    piece: Bytes,
+    /// What ends that piece.
+    end: &'static [u8],
+    body: Option<Incoming>,
+    chunked: bool,
+    written: u64,
+    /// The origin takes no more.
+    is_cut: bool,
+}
+
+/// What an upload waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// The client's next piece.
+    Client,
+    /// The origin, to take more.
+    Origin,
+    /// Nothing: all was sent, or the origin takes no more.
+    Over,
+    /// Nothing: the client's body ended early.
+    Broken,
+}
+
+impl Upload {
+    /// A request whose head is the one that the origin gets.
+    pub(crate) fn new(parts: &Parts, body: Incoming) -> Self {
+        let body = Some(body).filter(|body| !body.is_end_stream());
+        let chunked = body.is_some() && !parts.headers.contains_key(header::CONTENT_LENGTH);
+        Self {
+            is_head: parts.method == Method::HEAD,
+            is_repeatable: body.is_none() && parts.method.is_idempotent(),
+            text: head::request(parts, chunked),
+            gone: 0,
+            piece: Bytes::new(),
+            end: b"",
+            body,
+            chunked,
+            written: 0,
+            is_cut: false,
+        }
+    }
+
+    /// Whether the method is HEAD.
+    pub(crate) fn is_head(&self) -> bool {
+        self.is_head
+    }
+
+    /// Bytes that went to an origin.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether nothing more is to be sent.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_cut || self.body.is_none() && self.is_flushed()
+    }
+
+    /// Whether the origin takes no more of it.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Whether the origin got all of it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_over() && !self.is_cut
+    }
+
+    /// Begins anew; `false`, and nothing changes, when that may do a thing twice.
+    pub(crate) fn begin_anew(&mut self) -> bool {
+        let may = self.written == 0 || self.is_repeatable;
+        if may {
+            (self.gone, self.written, self.is_cut) = (0, 0, false);
+        }
+        may
+    }
+
+    /// Sends as much as the client has given and the origin takes.
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Sending {
+        while !self.is_cut {
+            let starved = match &mut self.body {
+                Some(body) if self.piece.is_empty() && self.end.is_empty() => match Pin::new(body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        self.load(frame);
+                        continue;
+                    }
+                    Poll::Ready(Some(Err(_))) => return Sending::Broken,
+                    Poll::Ready(None) => {
+                        self.body = None;
+                        if self.chunked {
+                            self.text.extend_from_slice(b"0\r\n\r\n");
+                        }
+                        false
+                    }
+                    Poll::Pending => true,
+                },
+                _ => false,
+            };
+            if self.is_flushed() {
+                return if self.body.is_none() { Sending::Over } else { Sending::Client };
+            }
+            let pieces = [IoSlice::new(&self.text[self.gone..]), IoSlice::new(&self.piece), IoSlice::new(self.end)];
+            match io::poll_write_pieces(stream, cx, &pieces) {
+                Poll::Ready(Ok(length)) => self.went_out(length),
+                // What the origin has to say may still be of use.
+                Poll::Ready(Err(_)) => self.is_cut = true,
+                Poll::Pending => return Sending::Origin,
+            }
+            if starved && self.is_flushed() {
+                return Sending::Client;
+            }
+        }
+        Sending::Over
+    }
+
+    /// Takes a frame of the client's, behind what is there.
+    fn load(&mut self, frame: Frame<Bytes>) {
+        match frame.into_data() {
+            Ok(data) if data.is_empty() => {}
+            Ok(data) => {
+                if self.chunked {
+                    // Writing into a Vec does not fail.
+                    let _ = write!(self.text, "{:x}\r\n", data.len());
+                    self.end = b"\r\n";
+                }
+                self.piece = data;
+            }
+            Err(frame) => self.load_trailers(frame),
+        }
+    }
+
+    fn load_trailers(&mut self, frame: Frame<Bytes>) {
+        let Ok(mut trailers) = frame.into_trailers() else { return };
+        if !self.chunked {
+            return;
+        }
+        forward::trailers(&mut trailers);
+        self.text.extend_from_slice(b"0\r\n");
+        for (name, value) in &trailers {
+            for piece in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                self.text.extend_from_slice(piece);
+            }
+        }
+        self.text.extend_from_slice(b"\r\n");
+        self.body = None;
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.gone == self.text.len() && self.piece.is_empty() && self.end.is_empty()
+    }
+
+    fn went_out(&mut self, length: usize) {
+        self.written += length as u64;
+        let of_text = length.min(self.text.len() - self.gone);
+        self.gone += of_text;
+        let of_piece = (length - of_text).min(self.piece.len());
+        self.piece.advance(of_piece);
+        self.end = &self.end[length - of_text - of_piece..];
+        // The head of a request that may be sent again is kept.
+        if self.gone == self.text.len() && !self.is_repeatable {
+            self.text.clear();
+            self.gone = 0;
+        }
+    }
+}
