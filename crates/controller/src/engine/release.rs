@@ -157,6 +157,7 @@ impl Tracked {
             replicas_ready: 1,
             leader_only: true,
             measured: Some(self.memory.measured(&decision.state, totals, now)),
+            judgement,
             checks: self.checks.clone(),
             degraded: self.old_schema(),
             ..Facts::default()
