@@ -50,7 +50,8 @@ pub(crate) enum Unresolved {
 pub(crate) struct Backends<'o> {
     objects: &'o Objects,
     slices: BTreeMap<(&'o str, &'o str), Vec<&'o EndpointSlice>>,
-    standalone: bool,
+    /// Objects are files.
+    pub(crate) standalone: bool,
     /// How many more names may be compared for hints.
     comparisons: Cell<usize>,
     /// What was built already: a Service may stand behind thousands of routes.

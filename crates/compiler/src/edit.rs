@@ -3,11 +3,11 @@
 use crate::backends::Target;
 use crate::ingress::Place;
 
-/// A command that points the route's backend at `canary`, for a shell.
+/// What points the route's backend at `canary`: a command for a shell, or words for whoever edits the file.
 ///
 /// Names come from objects that others write, so only plain ones stand in it as they are: a pasted line runs nothing but kubectl.
 /// The `test` keeps it from changing another path, when the rules have been reordered since.
-pub(crate) fn edit(place: &Place, canary: &Target, rewrites: bool) -> String {
+pub(crate) fn edit(place: &Place, canary: &Target, rewrites: bool, in_files: bool) -> String {
     let mut text = String::new();
     if rewrites {
         text.push_str(
@@ -18,9 +18,14 @@ pub(crate) fn edit(place: &Place, canary: &Target, rewrites: bool) -> String {
         if rewrites {
             text.push('\n');
         }
-        text.push_str(&patch(place, canary));
+        text.push_str(&if in_files { words(place, canary) } else { patch(place, canary) });
     }
     text
+}
+
+fn words(place: &Place, canary: &Target) -> String {
+    let (field, service, port) = (&place.field, plain(&canary.service.name), canary.port);
+    format!("Set {field} to {{service: {{name: {service}, port: {{number: {port}}}}}}}")
 }
 
 fn patch(place: &Place, canary: &Target) -> String {

@@ -133,13 +133,25 @@ impl<'o> Judge<'o> {
             };
             let completed = !sides.rewrites() && target.is_some() && target == place.target;
             if in_scope || completed {
-                outcome.routes.push(route_use(place, target.as_ref(), sides, in_scope, completed));
+                outcome.routes.push(self.route_use(place, target.as_ref(), sides, in_scope, completed));
             }
             if in_scope {
                 canaries.push((index, target));
             }
         }
         canaries
+    }
+
+    fn route_use(&self, place: &Place, target: Option<&Target>, sides: Sides<'_>, in_scope: bool, completed: bool) -> RouteUse {
+        let pending = target.filter(|_| !completed);
+        RouteUse {
+            object: place.object(),
+            host: place.host.clone(),
+            path: place.path.clone(),
+            in_scope,
+            completed,
+            edit: pending.map(|target| edit::edit(place, target, sides.rewrites(), self.backends.standalone)).unwrap_or_default(),
+        }
     }
 
     /// Whether what the spec names is there.
@@ -218,18 +230,6 @@ fn holders(objects: &Objects) -> BTreeMap<(&str, String), &Declared> {
 /// A scope as a key: the debug text escapes, so it is equal only for equal scopes.
 fn held<'d>(sides: Sides<'d>) -> (&'d str, String) {
     (sides.namespace, format!("{:?}", sides.scope))
-}
-
-fn route_use(place: &Place, target: Option<&Target>, sides: Sides<'_>, in_scope: bool, completed: bool) -> RouteUse {
-    let pending = target.filter(|_| !completed);
-    RouteUse {
-        object: place.object(),
-        host: place.host.clone(),
-        path: place.path.clone(),
-        in_scope,
-        completed,
-        edit: pending.map(|target| edit::edit(place, target, sides.rewrites())).unwrap_or_default(),
-    }
 }
 
 fn field_of(unresolved: &Unresolved, sides: Sides<'_>) -> &'static str {

@@ -1,12 +1,16 @@
 //! The edit that finalises is a command for a shell, made of names that others chose.
 
 use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde_json::{Value, json};
 use serin_compiler::{AnyRelease, Key, Objects, Options, compile};
 
-/// The one edit of a release from `stable` to `canary` over an Ingress of this name.
+/// The one edit of a release from `stable` to `canary` over an Ingress of this name, in a cluster.
 fn edit(ingress: &str, stable: &str, canary: &str) -> String {
+    edit_with(ingress, stable, canary, &Options { standalone: false })
+}
+
+fn edit_with(ingress: &str, stable: &str, canary: &str, options: &Options) -> String {
     let mut objects = Objects::default();
     for name in [stable, canary] {
         let service = json!({"metadata": {"namespace": "shop", "name": name}, "spec": {"ports": [{"port": 80}]}});
@@ -14,11 +18,13 @@ fn edit(ingress: &str, stable: &str, canary: &str) -> String {
     }
     let path = json!({"path": "/", "pathType": "Prefix", "backend": {"service": {"name": stable, "port": {"number": 80}}}});
     let metadata = json!({"namespace": "shop", "name": ingress});
-    let ingress = json!({"metadata": metadata, "spec": {"rules": [{"http": {"paths": [path]}}]}});
+    let class = json!({"metadata": {"name": "serin"}, "spec": {"controller": "serin.dev/ingress-controller"}});
+    objects.apply(serde_json::from_value::<IngressClass>(class).expect("it is one"));
+    let ingress = json!({"metadata": metadata, "spec": {"ingressClassName": "serin", "rules": [{"http": {"paths": [path]}}]}});
     objects.apply(serde_json::from_value::<Ingress>(ingress).expect("it is one"));
     let spec = json!({"scope": {"all": true}, "canary": {"service": canary}, "strategy": {"percentage": 10}});
     objects.apply(AnyRelease(json!({"metadata": {"namespace": "shop", "name": "r"}, "spec": spec})));
-    let mut compiled = compile(&objects, &Options { standalone: true });
+    let mut compiled = compile(&objects, options);
     let outcome = compiled.releases.remove(&Key::new("shop", "r")).expect("it is there");
     outcome.routes.into_iter().map(|route| route.edit).collect()
 }
@@ -43,6 +49,12 @@ fn s10_edit_points_the_route_at_the_canary() {
             json!({"op": "replace", "path": pointer, "value": {"name": "checkout-v2", "port": {"number": 80}}}),
         ]
     );
+}
+
+#[test]
+fn s10_edit_of_a_file_is_said_in_words() {
+    let words = edit_with("shop", "checkout", "on", &Options { standalone: true });
+    assert_eq!(words, "Set spec.rules[0].http.paths[0].backend to {service: {name: \"on\", port: {number: 80}}}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 /// The content type of a command.
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -59,10 +60,12 @@ pub enum Refusal {
     ReadOnly,
 }
 
-/// Serves until the process ends. Whoever holds the releases answers on `asks`.
+/// Serves until it is dropped, and then ends its connections too. Whoever holds the releases answers on `asks`.
 pub async fn serve(listener: TcpListener, asks: mpsc::Sender<Ask>) {
     let permits = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
     loop {
+        while connections.try_join_next().is_some() {}
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         // An accept error is about one connection, or about descriptors that others will free.
         let Ok((stream, _)) = listener.accept().await else {
@@ -70,7 +73,7 @@ pub async fn serve(listener: TcpListener, asks: mpsc::Sender<Ask>) {
             continue;
         };
         let asks = asks.clone();
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let service = service_fn(move |request| {
                 let asks = asks.clone();
                 async move { Ok::<_, std::convert::Infallible>(answer(request, &asks).await) }

@@ -34,7 +34,7 @@ pub struct Settings {
 /// A standalone that runs.
 #[derive(Debug)]
 pub struct Standalone {
-    proxy: Option<Arc<Proxy>>,
+    proxy: Arc<Proxy>,
     http: SocketAddr,
     admin: SocketAddr,
     tasks: [JoinHandle<()>; 2],
@@ -68,7 +68,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standalone> {
     let serves = Arc::clone(&proxy);
     let engine = Engine::new(Options { standalone: true });
     let controller = tokio::spawn(async move { run::run(files, engine, &serves, asked, Engine::is_settled).await });
-    Ok(Standalone { proxy: Some(proxy), http, admin, tasks: [controller, tokio::spawn(admin::serve(listener, asks))] })
+    Ok(Standalone { proxy, http, admin, tasks: [controller, tokio::spawn(admin::serve(listener, asks))] })
 }
 
 impl Standalone {
@@ -89,8 +89,6 @@ impl Standalone {
         // The controller's share of the proxy is free when its task is.
         let _ = controller.await;
         admin.abort();
-        if let Some(proxy) = self.proxy.take().and_then(Arc::into_inner) {
-            proxy.drain(Duration::ZERO, grace).await;
-        }
+        self.proxy.drain(Duration::ZERO, grace).await;
     }
 }

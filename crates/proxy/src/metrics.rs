@@ -35,6 +35,8 @@ impl Collector for Counters {
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families = totals(self);
         families.extend(releases(self));
+        // The encoder refuses a family that is empty, and with it all that follow: nothing has gone wrong yet, or no release decided.
+        families.retain(|family| !family.get_metric().is_empty());
         families
     }
 }

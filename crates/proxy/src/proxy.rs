@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// A running proxy. Dropped, it closes everything at once; [`Proxy::drain`] ends it without a failed request.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Handle {
     mailbox: UnboundedSender<Message>,
-    ended: Option<oneshot::Receiver<()>>,
+    ended: watch::Receiver<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -109,15 +109,14 @@ impl Proxy {
 
     /// Ends without failing a request: goes on accepting for `propagation`, until everyone knows that this replica leaves, and on while
     /// any connection waits; then closes idle connections, and ends the others behind their response, cutting them off after `grace`.
-    pub async fn drain(mut self, propagation: Duration, grace: Duration) {
+    /// Until its end tables are taken as ever.
+    pub async fn drain(&self, propagation: Duration, grace: Duration) {
         for worker in &self.workers {
             // A worker that has ended has drained.
             let _ = worker.mailbox.send(Message::Drain { propagation, grace });
         }
-        for worker in &mut self.workers {
-            if let Some(ended) = worker.ended.take() {
-                let _ = ended.await;
-            }
+        for worker in &self.workers {
+            let _ = worker.ended.clone().wait_for(|ended| *ended).await;
         }
     }
 
@@ -142,15 +141,14 @@ impl Drop for Proxy {
 
 impl Handle {
     fn start(start: Start, mailbox: UnboundedSender<Message>) -> io::Result<Self> {
-        let (end, ended) = oneshot::channel();
+        let (end, ended) = watch::channel(false);
         let thread = Builder::new().name(format!("serin-worker-{}", start.index)).spawn(move || {
             if let Err(error) = worker::run(start) {
                 tracing::error!(%error, "worker ended");
             }
-            // Nobody waits for it unless the proxy drains.
-            let _ = end.send(());
+            end.send_replace(true);
         })?;
-        Ok(Self { mailbox, ended: Some(ended), thread: Some(thread) })
+        Ok(Self { mailbox, ended, thread: Some(thread) })
     }
 }
 

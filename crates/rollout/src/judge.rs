@@ -6,6 +6,7 @@
 use crate::share::percent_of;
 use crate::state::Verdict;
 use serin_api::release::{Analysis, Check, WHOLE};
+use std::fmt;
 
 /// What the proxies counted since the running step's clock started: differences of their counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct CheckResult {
     pub dry_run: bool,
     /// The numbers that it was judged by.
     pub counts: Counts,
-    /// A sentence with the numbers and the limit.
+    /// A sentence with the numbers of both sides and the limit: short, for `kubectl get` shows it in 120 characters.
     pub message: String,
     /// What its own limit says, in ten-thousandths of a percent.
     pub max: Option<Bound>,
@@ -90,21 +91,20 @@ fn judge_one(check: &Check, min_requests: u64, counts: &Counts, at_full_weight: 
     // A check has at least one limit; one without would have nothing to judge by.
     let verdict = worst.map_or(Verdict::NoData, |bound| bound.verdict);
 
-    let percent = |limit: u32| percent_of(u64::from(limit), u64::from(WHOLE));
-    let fails = |bound: &Bound| bound.verdict == Verdict::Fail;
-    let seen = format!("{} of {} canary requests failed", canary.rate(), canary.requests);
     let message = if canary.requests < needed {
         format!("{} of {needed} canary requests seen.", canary.requests)
     } else if few {
         format!("{} of {needed} stable requests seen.", stable.requests)
-    } else if let Some(bound) = max.filter(fails) {
-        format!("{seen}, at most {} may (plain threshold).", percent(bound.limit))
-    } else if let Some(bound) = versus_stable.filter(fails) {
-        format!("{seen}, at most {} more than stable's {} may (plain threshold).", percent(bound.limit), stable.rate())
-    } else if at_full_weight {
-        format!("{seen} (plain threshold).")
     } else {
-        format!("{seen}, and {} of {} stable ones (plain threshold).", stable.rate(), stable.requests)
+        let percent = |bound: &Bound| percent_of(u64::from(bound.limit), u64::from(WHOLE));
+        let fails = |bound: &Bound| bound.verdict == Verdict::Fail;
+        let against = if at_full_weight { String::new() } else { format!(", stable {stable}") };
+        let limit = match (max.filter(fails), versus_stable.filter(fails)) {
+            (Some(max), _) => format!(", limit {}", percent(&max)),
+            (None, Some(increase)) => format!(", limit +{}", percent(&increase)),
+            (None, None) => String::new(),
+        };
+        format!("canary {canary}{against}{limit} (plain threshold).")
     };
     CheckResult { name: check.name.clone(), verdict, dry_run: check.dry_run, counts: *counts, message, max, versus_stable }
 }
@@ -135,6 +135,13 @@ impl Tally {
     /// The share that failed.
     pub(crate) fn rate(&self) -> String {
         percent_of(self.failures, self.requests)
+    }
+}
+
+/// `5.10 % of 412`.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.rate(), self.requests)
     }
 }
 
@@ -203,13 +210,25 @@ mod tests {
     }
 
     #[test]
+    fn a_sentence_names_the_limit_that_was_passed_and_no_stable_side_where_there_is_none() {
+        let both = analysis(&[(Some(500_000), Some(5_000), false)]);
+        for (canary, full, sentence) in [
+            ((21, 412), false, "canary 5.10 % of 412, stable 0.10 % of 1000, limit +0.50 % (plain threshold)."),
+            ((1, 412), false, "canary 0.24 % of 412, stable 0.10 % of 1000 (plain threshold)."),
+            ((400, 412), true, "canary 97.09 % of 412, limit 50.00 % (plain threshold)."),
+        ] {
+            assert_eq!(judge(&both, &counts(canary, (1, 1000)), full).1[0].message, sentence);
+        }
+    }
+
+    #[test]
     fn the_worst_check_decides_and_its_sentence_has_the_numbers() {
         let a = analysis(&[(Some(WHOLE), None, false), (Some(10_000), None, false)]);
         let (verdict, results) = judge(&a, &counts((21, 412), (0, 1000)), false);
         assert_eq!(verdict, Some(Verdict::Fail));
         assert_eq!(
             failure(&results).expect("one fails"),
-            "Check errors failed: 5.10 % of 412 canary requests failed, at most 1.00 % may (plain threshold)."
+            "Check errors failed: canary 5.10 % of 412, stable 0.00 % of 1000, limit 1.00 % (plain threshold)."
         );
     }
 }

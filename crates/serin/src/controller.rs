@@ -14,8 +14,8 @@ pub(crate) struct Options {
     #[arg(long, env = "SERIN_HTTP", value_name = "ADDR", default_value = "0.0.0.0:8080")]
     http: SocketAddr,
     /// Where health, metrics and releases are.
-    #[arg(long, env = "SERIN_ADMIN", value_name = "ADDR", default_value = "0.0.0.0:9901")]
-    admin_listen: SocketAddr,
+    #[arg(long, alias = "admin-listen", env = "SERIN_ADMIN", value_name = "ADDR", default_value = "0.0.0.0:9901")]
+    admin: SocketAddr,
     /// serin's own namespace, which holds its Lease.
     #[arg(long, env = "SERIN_NAMESPACE", default_value = "serin-system")]
     own_namespace: String,
@@ -41,7 +41,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     options.proxy.apply(&mut proxy);
     let settings = Settings {
         proxy,
-        admin: options.admin_listen,
+        admin: options.admin,
         namespace: options.own_namespace.clone(),
         watch_namespaces: options.watch_namespaces.clone(),
         times: lease::Times::default(),

@@ -7,10 +7,8 @@ mod releases;
 mod standalone;
 
 use clap::{Parser, Subcommand};
-use releases::{Order, Target};
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// A request makes some twenty short-lived allocations; the C libraries' allocators, musl's above all, take longer for them.
 #[global_allocator]
@@ -22,8 +20,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    #[command(flatten)]
-    target: Target,
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,60 +42,8 @@ enum Command {
         #[arg(required = true)]
         files: Vec<std::path::PathBuf>,
     },
-    /// Shows releases: phase, weight asked and measured, and why it waits.
-    Get {
-        /// One release; without it all of the namespace.
-        name: Option<String>,
-        /// The whole objects, as JSON.
-        #[arg(short, long, value_parser = ["json"])]
-        output: Option<String>,
-    },
-    /// Draws the progress of releases until it is interrupted.
-    Watch {
-        /// One release; without it all of the namespace.
-        name: Option<String>,
-    },
-    /// Waits for the end of a release. Exit code: 0 promoted, 1 aborted, 2 timed out.
-    Wait {
-        /// The release.
-        name: String,
-        /// How long, in seconds.
-        #[arg(long, default_value_t = 3600)]
-        timeout: u64,
-    },
-    /// Gives everyone the canary at once: skips steps and checks.
-    Promote {
-        /// The release.
-        name: String,
-        /// Do not ask.
-        #[arg(short, long)]
-        yes: bool,
-    },
-    /// Sends everyone back to stable at once.
-    Abort {
-        /// The release.
-        name: String,
-    },
-    /// Keeps the weight until `resume`.
-    Pause {
-        /// The release.
-        name: String,
-    },
-    /// Goes on after a command, a pause step or the analysis.
-    Resume {
-        /// The release.
-        name: String,
-    },
-    /// Ends the running step.
-    Skip {
-        /// The release.
-        name: String,
-    },
-    /// Begins an aborted release again, from the first step.
-    Retry {
-        /// The release.
-        name: String,
-    },
+    #[command(flatten)]
+    Releases(releases::Command),
 }
 
 fn main() -> ExitCode {
@@ -115,7 +59,6 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let target = &arguments.target;
     match arguments.command {
         Command::Demo { fail } => demo::run(fail).await,
         Command::Controller(options) => controller::run(&options).await,
@@ -125,15 +68,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { files } => check::run(&files),
-        Command::Get { name, output } => releases::get(target, name.as_deref(), output.is_some()).await,
-        Command::Watch { name } => releases::watch(target, name.as_deref()).await,
-        Command::Wait { name, timeout } => releases::wait(target, &name, Duration::from_secs(timeout)).await,
-        Command::Promote { name, yes } => releases::order(target, &name, Order::Promote, yes).await,
-        Command::Abort { name } => releases::order(target, &name, Order::Abort, true).await,
-        Command::Pause { name } => releases::order(target, &name, Order::Pause, true).await,
-        Command::Resume { name } => releases::order(target, &name, Order::Resume, true).await,
-        Command::Skip { name } => releases::order(target, &name, Order::Skip, true).await,
-        Command::Retry { name } => releases::order(target, &name, Order::Retry, true).await,
+        Command::Releases(command) => releases::run(command).await,
     }
 }
 

@@ -1,9 +1,11 @@
 //! `get`, `watch`, `wait` and the commands, on a cluster or on a standalone.
 
+mod arguments;
 mod table;
 
 use anyhow::{Context, bail};
-use clap::Args;
+pub(crate) use arguments::Command;
+use arguments::{Named, Target};
 use serde_json::Value;
 use serin_controller::admin::Name;
 use serin_controller::client::{self, AdminClient, Client, ClusterClient, next_token};
@@ -14,20 +16,9 @@ use std::time::{Duration, Instant};
 /// How often `watch` and `wait` look.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Where releases are.
-#[derive(Debug, Args)]
-pub(crate) struct Target {
-    /// The namespace. Default: the one of the kubeconfig's context; on a standalone `default`.
-    #[arg(short, long, global = true)]
-    namespace: Option<String>,
-    /// The admin address of a standalone, such as 127.0.0.1:9901. Without it the kubeconfig's cluster is meant.
-    #[arg(long, global = true, env = "SERIN_ADMIN_ADDRESS", value_name = "HOST:PORT")]
-    admin: Option<String>,
-}
-
 /// An order to a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
+enum Order {
     /// 100 % in one write.
     Promote,
     /// Weight 0 at once.
@@ -77,8 +68,23 @@ impl Connected {
     }
 }
 
+/// Runs one of the commands.
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Get { name, output, target } => get(&target, name.as_deref(), output.is_some()).await,
+        Command::Watch { name, target } => watch(&target, name.as_deref()).await,
+        Command::Wait { release, timeout } => wait(&release, Duration::from_secs(timeout)).await,
+        Command::Promote { release, yes } => order(&release, Order::Promote, yes).await,
+        Command::Abort(release) => order(&release, Order::Abort, true).await,
+        Command::Pause(release) => order(&release, Order::Pause, true).await,
+        Command::Resume(release) => order(&release, Order::Resume, true).await,
+        Command::Skip(release) => order(&release, Order::Skip, true).await,
+        Command::Retry(release) => order(&release, Order::Retry, true).await,
+    }
+}
+
 /// `serin get [NAME]`.
-pub(crate) async fn get(target: &Target, name: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
+async fn get(target: &Target, name: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
     let releases = target.connect().await?.read(name).await?;
     match (json, name, releases.as_slice()) {
         (true, Some(_), [release]) => println!("{release:#}"),
@@ -90,7 +96,7 @@ pub(crate) async fn get(target: &Target, name: Option<&str>, json: bool) -> anyh
 }
 
 /// `serin watch [NAME]`: redraws in a terminal, else a line for each change, until it is interrupted.
-pub(crate) async fn watch(target: &Target, name: Option<&str>) -> anyhow::Result<ExitCode> {
+async fn watch(target: &Target, name: Option<&str>) -> anyhow::Result<ExitCode> {
     let connected = target.connect().await?;
     let terminal = std::io::stdout().is_terminal();
     let mut last = String::new();
@@ -111,9 +117,9 @@ pub(crate) async fn watch(target: &Target, name: Option<&str>) -> anyhow::Result
 }
 
 /// `serin wait NAME`: 0 on Promoted or Completed, 1 on Aborted, 2 when the time is over.
-pub(crate) async fn wait(target: &Target, name: &str, timeout: Duration) -> anyhow::Result<ExitCode> {
-    let connected = target.connect().await?;
-    let name = connected.name(name);
+async fn wait(release: &Named, timeout: Duration) -> anyhow::Result<ExitCode> {
+    let connected = release.target.connect().await?;
+    let name = connected.name(&release.name);
     let end = Instant::now() + timeout;
     loop {
         let release = connected.client.release(&name).await?;
@@ -138,9 +144,9 @@ pub(crate) async fn wait(target: &Target, name: &str, timeout: Duration) -> anyh
 }
 
 /// `serin promote|abort|pause|resume|skip|retry NAME`: writes the annotation, waits until it is decided, and tells the result.
-pub(crate) async fn order(target: &Target, name: &str, order: Order, yes: bool) -> anyhow::Result<ExitCode> {
-    let connected = target.connect().await?;
-    let name = connected.name(name);
+async fn order(release: &Named, order: Order, yes: bool) -> anyhow::Result<ExitCode> {
+    let connected = release.target.connect().await?;
+    let name = connected.name(&release.name);
     let release = connected.client.release(&name).await?;
     if order == Order::Promote && !yes && std::io::stdin().is_terminal() && !confirmed(&release)? {
         println!("Nothing was changed.");

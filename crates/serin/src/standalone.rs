@@ -3,6 +3,7 @@
 use clap::Args;
 use serin_controller::standalone::{self, Settings};
 use serin_proxy::{AccessLog, ClientIp};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,8 +23,8 @@ pub(crate) struct Options {
     #[arg(long, env = "SERIN_HTTP", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     http: SocketAddr,
     /// Where health, metrics, releases and commands are; on loopback.
-    #[arg(long, env = "SERIN_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9901")]
-    admin_listen: SocketAddr,
+    #[arg(long, alias = "admin-listen", env = "SERIN_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9901")]
+    admin: SocketAddr,
     /// Keeps uid, creation, commands and status of releases over a restart.
     #[arg(long, env = "SERIN_STATE", value_name = "FILE")]
     state: Option<PathBuf>,
@@ -40,7 +41,7 @@ pub(crate) struct ProxyOptions {
     /// Threads that serve. Default: the cores available, at most 8.
     #[arg(long, env = "SERIN_WORKERS")]
     workers: Option<usize>,
-    /// The access log, on standard output.
+    /// The access log, on standard output; in standalone mode two lines with the addresses come before it.
     #[arg(long, env = "SERIN_ACCESS_LOG", default_value = "off", value_parser = ["off", "text", "json"])]
     access_log: String,
 }
@@ -59,11 +60,13 @@ impl ProxyOptions {
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let mut settings =
-        Settings { admin: options.admin_listen, state: options.state.clone(), ..Settings::new(&options.manifests, options.http) };
+    let mut settings = Settings { admin: options.admin, state: options.state.clone(), ..Settings::new(&options.manifests, options.http) };
     options.proxy.apply(&mut settings.proxy);
     let standalone = standalone::start(settings).await?;
-    tracing::info!(http = %standalone.http(), admin = %standalone.admin(), "serving {}", options.manifests.display());
+    let (http, admin) = (standalone.http(), standalone.admin());
+    // For whoever asked for port 0, and for the eye. Nobody may be reading.
+    let _ = writeln!(std::io::stdout(), "http   http://{http}\nadmin  http://{admin}  (serin watch --admin {admin})");
+    tracing::info!(%http, %admin, "serving {}", options.manifests.display());
     until_told_to_stop().await?;
     tracing::info!("stopping: requests under way are finished");
     standalone.stop(GRACE).await;

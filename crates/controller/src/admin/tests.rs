@@ -42,6 +42,19 @@ async fn post(path: &str, host: &str, content_type: &str, body: &str) -> String 
 }
 
 #[tokio::test]
+async fn when_the_port_ends_so_do_the_connections_that_are_open() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let port = tokio::spawn(serve(listener, mpsc::channel(1).0));
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+    port.abort();
+    // An idle one would be closed at last, by the wait for its next head.
+    let rest = tokio::time::timeout(HEAD_TIMEOUT / 2, stream.read(&mut [0; 1024])).await;
+    assert!(matches!(rest, Ok(Ok(0) | Err(_))), "{rest:?}");
+}
+
+#[tokio::test]
 async fn reads_are_answered() {
     for (path, status, body) in [
         ("/healthz", "200", "ok"),

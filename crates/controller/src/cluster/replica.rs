@@ -37,7 +37,7 @@ pub struct Settings {
 /// A replica that runs.
 #[derive(Debug)]
 pub struct Replica {
-    proxy: Option<Arc<Proxy>>,
+    proxy: Arc<Proxy>,
     http: SocketAddr,
     admin: SocketAddr,
     controller: JoinHandle<()>,
@@ -83,7 +83,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
         }
     });
     let admin_task = tokio::spawn(admin::serve(listener, asks));
-    Ok(Replica { proxy: Some(proxy), http, admin, controller, admin_task, lease, stop })
+    Ok(Replica { proxy, http, admin, controller, admin_task, lease, stop })
 }
 
 impl Replica {
@@ -110,16 +110,16 @@ impl Replica {
         }
     }
 
-    /// Gives the Lease back, goes on serving for `propagation`, and ends without failing a request that ends within `grace`.
+    /// Is not ready any more, gives the Lease back, goes on serving for `propagation`, and ends without failing a request that ends
+    /// within `grace`. Until then it obeys as every replica does: an abort reaches those whom it still serves.
     pub async fn stop(mut self, propagation: Duration, grace: Duration) {
+        self.admin_task.abort();
         drop(self.stop);
         // Who leads next does not wait for it longer than the lease lasts.
-        let _ = tokio::time::timeout(RELEASE, &mut self.lease).await;
+        let given_back = tokio::time::timeout(RELEASE, &mut self.lease);
+        let _ = tokio::join!(given_back, self.proxy.drain(propagation, grace));
         self.controller.abort();
-        let _ = (&mut self.controller).await;
-        self.admin_task.abort();
-        if let Some(proxy) = self.proxy.take().and_then(Arc::into_inner) {
-            proxy.drain(propagation, grace).await;
-        }
+        // The controller's share of the proxy is free when its task is.
+        let _ = self.controller.await;
     }
 }

@@ -9,7 +9,7 @@ mod gather;
 use super::canary_release;
 use crate::update::{Delta, Update};
 use futures::stream::select_all;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use gather::{Gather, Key, Seen};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Service;
@@ -31,8 +31,9 @@ use tracing::{Instrument, info_span, warn};
 
 /// The API server ends a watch after this many seconds, and kube takes one as dead that is silent for 5 s more.
 const WATCH_SECONDS: u32 = 50;
-/// The longest wait before a broken watch is tried again. kube's own goes up to a minute; an abort would be seen as late as that.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The longest wait before a broken watch is tried again. kube's own goes up to a minute; an abort would be seen as late as
+/// that, and a line that is laid once the API server is back would be a jump by as much.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// The largest annotation of objects that people apply; nobody here reads it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -95,13 +96,17 @@ async fn follow<K, T>(
     }
 }
 
-/// The events of one watch for ever. `Init` says only that a list is asked for, and as a success it would undo the waiting.
+/// The events of one watch for ever.
+///
+/// `Init` says only that a list is asked for, and as a success it would undo the waiting. That the API server does not remember what
+/// happened since the last event, as after each start, is no failure of its: the list that tells it is asked for at once.
 fn events<K>(api: Api<DeserializeGuard<K>>) -> impl Stream<Item = watcher::Result<Event<DeserializeGuard<K>>>>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let events = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS));
-    events.try_filter(|event| std::future::ready(!matches!(event, Event::Init))).backoff(Patience::default())
+    let tells = |event: &watcher::Result<_>| !matches!(event, Ok(Event::Init)) && !event.as_ref().is_err_and(is_expired);
+    events.filter(move |event| std::future::ready(tells(event))).backoff(Patience::default())
 }
 
 /// What an event means, and a line in the log about each that means trouble.
@@ -153,6 +158,11 @@ fn is_missing(error: &Error) -> bool {
         return false;
     };
     status.code == 404
+}
+
+/// Whether what happened since the last event is not known any more (410): kube lists again.
+fn is_expired(error: &Error) -> bool {
+    matches!(error, Error::WatchError(status) if status.code == 410)
 }
 
 /// kube's waits between attempts, cut short.

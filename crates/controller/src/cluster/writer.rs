@@ -16,8 +16,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-/// How long one call may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long after its decision a status may still be on its way. A line runs from the moment of its decision, so one that is heard
+/// later jumps by as much; given up, it is decided again from that later moment.
+const LATEST: Duration = Duration::from_secs(5);
 
 /// Writes statuses while this replica leads. When to write, and whether again, is the caller's affair.
 #[derive(Clone)]
@@ -25,6 +26,7 @@ pub struct StatusWriter {
     client: Client,
     leadership: Leadership,
     served: Served,
+    limit: Duration,
 }
 
 /// What came of a write.
@@ -59,7 +61,7 @@ pub enum Outcome {
 impl StatusWriter {
     /// A writer for whoever has this leadership; `client` comes from [`super::client`], which sends nothing twice.
     pub fn new(client: Client, leadership: Leadership) -> Self {
-        Self { served: Served::new(client.clone()), client, leadership }
+        Self { served: Served::new(client.clone()), client, leadership, limit: LATEST }
     }
 
     /// Writes one status, reduced to what the served schema has: an older CRD answers 500 to each field that it does not know.
@@ -69,6 +71,13 @@ impl StatusWriter {
             let why = "the object that was decided from has no resourceVersion or uid";
             return Report { outcome: Outcome::Refused(why.to_owned()), cut: Vec::new() };
         }
+        match tokio::time::timeout(self.limit, self.write_reduced(write)).await {
+            Ok(report) => report,
+            Err(_) => Report { outcome: Outcome::Unanswered(format!("no answer within {:?}", self.limit)), cut: Vec::new() },
+        }
+    }
+
+    async fn write_reduced(&self, write: &StatusWrite) -> Report {
         let schema = self.served.status_schema().await;
         let (status, cut) = reduce(&write.status, schema.as_deref());
         let outcome = self.send(write, &status).await;
@@ -95,11 +104,7 @@ impl StatusWriter {
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &write.name.namespace, &kind);
         let (params, patch) = (PatchParams::apply(FIELD_MANAGER).force(), Patch::Apply(&body));
         let call = while_leading(&self.leadership, api.patch_status(&write.name.name, &params, &patch));
-        match tokio::time::timeout(CALL_TIMEOUT, call).await {
-            Err(_) => Outcome::Unanswered(format!("no answer within {} s", CALL_TIMEOUT.as_secs())),
-            Ok(None) => Outcome::NotLeader,
-            Ok(Some(answer)) => outcome(answer, &write.resource_version),
-        }
+        call.await.map_or(Outcome::NotLeader, |answer| outcome(answer, &write.resource_version))
     }
 }
 
@@ -136,6 +141,7 @@ fn outcome(answer: kube::Result<DynamicObject>, before: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Name;
     use std::cell::Cell;
     use std::time::Instant;
 
@@ -164,6 +170,21 @@ mod tests {
         // Who leads goes on.
         lead.send_replace(Some(Instant::now() + Duration::from_secs(3600)));
         assert_eq!(while_leading(&leadership, async { 7 }).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_status_that_no_api_server_takes_is_given_up_with_all_that_it_waits_for() {
+        // It takes connections, and says nothing: neither what the schema is, nor whether the status is written.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = kube::Config::new(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
+        let (lead, leadership) = Leadership::told();
+        lead.send_replace(Some(Instant::now() + Duration::from_secs(3600)));
+        let mut writer = StatusWriter::new(crate::cluster::client(config).unwrap(), leadership);
+        writer.limit = Duration::from_millis(10);
+        let name = Name { namespace: "shop".to_owned(), name: "checkout".to_owned() };
+        let (uid, resource_version) = ("u".to_owned(), "7".to_owned());
+        let report = writer.write(&StatusWrite { name, uid, resource_version, status: json!({}), events: Vec::new() }).await;
+        assert_eq!(report.outcome, Outcome::Unanswered("no answer within 10ms".to_owned()));
     }
 
     #[test]

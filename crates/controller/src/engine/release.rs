@@ -157,6 +157,7 @@ impl Tracked {
             replicas_ready: 1,
             leader_only: true,
             measured: Some(self.memory.measured(&decision.state, totals, now)),
+            judgement,
             checks: self.checks.clone(),
             degraded: self.old_schema(),
             ..Facts::default()
@@ -202,12 +203,12 @@ impl Tracked {
 
     /// What the served CRD does not have could not be told.
     fn old_schema(&self) -> Option<(&'static str, String)> {
-        let first = self.cut.first()?;
-        let message = format!(
-            "The CRD of this cluster is older than serin: {first} and {} other fields are missing. Apply the CRD.",
-            self.cut.len() - 1
-        );
-        Some((reason::OLD_SCHEMA, message))
+        let missing = match self.cut.as_slice() {
+            [] => return None,
+            [field] => format!("{field} is"),
+            [first, others @ ..] => format!("{first} and {} more are", others.len()),
+        };
+        Some((reason::OLD_SCHEMA, format!("The CRD of this cluster is older than serin: {missing} missing. Apply the CRD.")))
     }
 
     /// Something that it is decided from changed: it is decided at the next moment.
@@ -249,4 +250,23 @@ fn manager_of(object: &Value, annotation: &str) -> Option<String> {
     let managers = object["metadata"]["managedFields"].as_array()?;
     let owner = managers.iter().find(|m| m["fieldsV1"]["f:metadata"]["f:annotations"].get(&field).is_some())?;
     owner["manager"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_an_older_crd_does_not_have_is_told_by_name_and_number() {
+        let mut release = Tracked::new(json!({}));
+        let told = |release: &Tracked| release.old_schema().map(|(_, message)| message);
+        assert_eq!(told(&release), None);
+        release.cut = vec!["status.measured.since".to_owned()];
+        let one = "The CRD of this cluster is older than serin: status.measured.since is missing. Apply the CRD.";
+        assert_eq!(told(&release).as_deref(), Some(one));
+        release.cut.extend(["status.stable".to_owned(), "status.canary".to_owned()]);
+        let more = "The CRD of this cluster is older than serin: status.measured.since and 2 more are missing. Apply the CRD.";
+        assert_eq!(told(&release).as_deref(), Some(more));
+    }
 }

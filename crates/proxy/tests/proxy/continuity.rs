@@ -109,6 +109,19 @@ fn drain_ends_what_is_under_way_and_loses_nothing() {
 }
 
 #[test]
+fn a_table_that_comes_while_the_proxy_drains_is_served() {
+    let (before, after) = (Origin::saying("before"), Origin::saying("after"));
+    let proxy = Arc::new(serve(settings(), everything_to(&[before.address])));
+    let mut client = Client::of(&proxy);
+    assert_eq!(client.get("/").text(), "before");
+    let drains = Arc::clone(&proxy);
+    // Longer than the test: the process does not wait for it.
+    thread::spawn(move || wait_for(drains.drain(PATIENCE * 10, Duration::ZERO)));
+    publish(&proxy, everything_to(&[after.address]));
+    assert_eq!(client.get("/").text(), "after");
+}
+
+#[test]
 fn drain_cuts_off_after_its_grace() {
     let origin = Origin::talking(|_stream| thread::park());
     let proxy = serve(settings(), everything_to(&[origin.address]));

@@ -1,9 +1,9 @@
 //! What status tells besides the state: found by the caller, told by this crate.
 
 use crate::judge::CheckResult;
-use crate::state::Route;
 #[cfg(doc)]
 use crate::state::{Evidence, State};
+use crate::state::{Judgement, Route};
 use jiff::Timestamp;
 use serin_api::Finding;
 use serin_api::status::FinalizeEdit;
@@ -48,6 +48,8 @@ pub struct Facts {
     pub measured: Option<Measured>,
     /// What buckets decided since the release began (S7); `None` where identities are not counted.
     pub decided: Option<Decided>,
+    /// The judgement of this moment, as in [`Evidence::judgement`]: one that ended the attempt has no running step to be read from.
+    pub judgement: Option<Judgement>,
     /// What each check says.
     pub checks: Vec<CheckResult>,
     /// What is not as it should be, though the release goes on: a reason of [`serin_api`] and a sentence.

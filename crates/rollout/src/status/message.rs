@@ -25,7 +25,7 @@ impl View<'_> {
             },
             Phase::Promoted => self.promoted(),
             Phase::Completed => fit("The routes send to the canary by themselves.", "This release can be deleted, or get a new revision."),
-            Phase::Aborted => fit(&self.abort_cause(), &format!("All is on stable. Fix it, then: serin retry {name}, or a new revision.")),
+            Phase::Aborted => aborted(&self.abort_cause(), name),
             Phase::Disabled => "spec.enabled is false, so all is on stable. Set it to true to begin a new attempt.".to_owned(),
         }
     }
@@ -79,15 +79,24 @@ impl View<'_> {
     }
 }
 
-/// `cause` and `cure` in one line; the cure is never cut.
+/// The cure is as long as the cause leaves room for.
+fn aborted(cause: &str, name: &str) -> String {
+    let retry = format!("Fix it, then: serin retry {name}");
+    let cures = [format!("All is on stable. {retry}, or a new revision."), format!("All is on stable. {retry}")];
+    let room = MAX_CHARS.saturating_sub(cause.chars().count() + 1);
+    fit(cause, cures.iter().find(|cure| cure.chars().count() <= room).unwrap_or(&retry))
+}
+
+/// `cause` and `cure` in one line; the cure is never cut, and the cause only between words, since half a number is another one.
 pub(super) fn fit(cause: &str, cure: &str) -> String {
     let gap = usize::from(!cure.is_empty());
     let room = MAX_CHARS.saturating_sub(cure.chars().count() + gap);
     let mut line = if cause.chars().count() <= room {
         cause.to_owned()
     } else {
-        let kept: String = cause.chars().take(room.saturating_sub(3)).collect();
-        format!("{}...", kept.trim_end())
+        let kept: String = cause.chars().take(room.saturating_sub(2)).collect();
+        let whole = kept.rfind(char::is_whitespace).map_or(kept.as_str(), |end| &kept[..end]);
+        format!("{}...", whole.trim_end_matches([' ', ',']))
     };
     if gap == 1 {
         line.push(' ');
@@ -103,9 +112,30 @@ mod tests {
     #[test]
     fn a_long_cause_is_cut_and_its_cure_is_not() {
         let line = fit(&"wörter ".repeat(40), "Do this.");
-        assert_eq!(line.chars().count(), MAX_CHARS, "{line}");
-        assert!(line.ends_with("... Do this."), "{line}");
+        assert!((MAX_CHARS - 6..=MAX_CHARS).contains(&line.chars().count()), "{line}");
+        assert!(line.ends_with(" wörter... Do this."), "{line}");
         assert_eq!(fit("It is so.", "Do this."), "It is so. Do this.");
         assert_eq!(fit("x", &"y".repeat(300)).chars().count(), MAX_CHARS);
+        assert!(fit(&"z".repeat(300), "Do this.").chars().count() <= MAX_CHARS);
+    }
+
+    #[test]
+    fn a_number_is_shown_whole_or_not_at_all() {
+        for length in 0..MAX_CHARS {
+            let line = fit("limit 15.00 % and a word that is not needed", &"y".repeat(length));
+            let shown = line.split("...").next().unwrap_or_default();
+            assert!(!shown.contains('1') || shown.contains("15.00"), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_abort_tells_the_figures_of_both_sides_and_the_cure_in_one_line() {
+        let cause = "Check errors failed: canary 34.29 % of 48713, stable 0.12 % of 493122, limit +5.00 % (plain threshold).";
+        let line = aborted(cause, "checkout");
+        assert_eq!(
+            line,
+            "Check errors failed: canary 34.29 % of 48713, stable 0.12 % of 493122, limit +5.00... Fix it, then: serin retry checkout"
+        );
+        assert_eq!(aborted("It failed.", "a"), "It failed. All is on stable. Fix it, then: serin retry a, or a new revision.");
     }
 }

@@ -121,8 +121,11 @@ fn analysis(view: &View<'_>, before: &CanaryReleaseStatus) -> api::AnalysisStatu
     if view.spec.is_some_and(|(_, plan)| plan.analysis.is_none()) {
         return api::AnalysisStatus { verdict: "off".to_owned(), ..Default::default() };
     }
-    let judged = view.state.running.as_ref().and_then(|r| r.judged);
     let same_attempt = before.release.as_ref().is_some_and(|release| release.attempt == i64::from(view.state.attempt));
+    let judged = match &view.state.running {
+        Some(running) => running.judged,
+        None => view.facts.judgement.filter(|_| same_attempt),
+    };
     let last = before.analysis.clone().filter(|last| same_attempt && last.at.is_some()).unwrap_or_default();
     let (verdict, at) = match judged {
         Some(judgement) => (judgement.verdict.word().to_owned(), Some(time(judgement.at))),

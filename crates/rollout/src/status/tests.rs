@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::judge::{Counts, Tally, judge};
+use crate::phase::Phase;
 use crate::state::{Route, Verdict};
 use crate::tests::{World, analysis, at, facts, plan, release_of, secs, steps, weight};
 use crate::{Plan, hold};
@@ -154,10 +155,13 @@ fn an_abort_by_the_analysis_says_which_check_failed_with_its_numbers() {
     (w.verdict, w.evidence.failure) = (verdict, crate::judge::failure(&checks));
     w.decide();
     let status = told(&w, &Facts { checks, ..facts(&w.evidence) });
-    let cause = "Check errors failed: 5.10 % of 412 canary requests failed, at most 1.00 % may (plain threshold).";
+    let cause = "Check errors failed: canary 5.10 % of 412, stable 0.10 % of 9000, limit 1.00 % (plain threshold).";
     assert_eq!(said(&status, condition::FINISHED), ("True", "Aborted", cause));
     assert!(said(&status, condition::STALLED).2.starts_with(cause));
-    assert!(message(&status).ends_with("Fix it, then: serin retry checkout, or a new revision."), "{}", message(&status));
+    assert_eq!(
+        message(&status),
+        "Check errors failed: canary 5.10 % of 412, stable 0.10 % of 9000, limit 1.00 %... Fix it, then: serin retry checkout"
+    );
     assert_eq!((&*status.history[0].phase, status.history[0].message.as_deref()), ("Aborted", Some(cause)));
     assert_eq!(status.history[0].weight.as_deref(), Some("1"));
     let check = &status.analysis.as_ref().expect("always present").checks[0];
@@ -284,6 +288,31 @@ fn a_condition_never_outgrows_what_the_api_server_takes() {
         (0..1000).map(|n| missing(Condition::ResolvedRefs, reason::BACKEND_NOT_FOUND, &format!("Service \u{e4}{n} does not exist.")));
     let status = told(&w, &Facts { findings: many.collect(), ..facts(&w.evidence) });
     assert!(status.conditions.iter().all(|c| c.message.chars().count() < 5_000));
+}
+
+#[test]
+fn the_verdict_that_aborts_is_shown_then_and_from_then_on() {
+    let mut w = World::new(Plan { analysis: Some(analysis()), ..plan(steps()) });
+    let mut status = CanaryReleaseStatus::default();
+    let mut verdict = |w: &World| {
+        let all = Facts { judgement: w.evidence.judgement, ..facts(&w.evidence) };
+        status = report(&status, Some((&release_of(&w.plan), &w.plan)), &w.state, &all, at(w.now));
+        let shown = status.analysis.clone().expect("always present");
+        (shown.verdict, shown.at)
+    };
+    w.verdict = Some(Verdict::Pass);
+    w.run(60);
+    assert_eq!(verdict(&w).0, "Pass");
+    w.now += 10;
+    w.verdict = Some(Verdict::Fail);
+    w.decide();
+    let failed = verdict(&w);
+    assert_eq!((w.state.phase, &*failed.0, failed.1.is_some()), (Phase::Aborted, "Fail", true));
+    w.verdict = None;
+    w.run(60);
+    assert_eq!(verdict(&w), failed);
+    w.command("retry@1");
+    assert_eq!(verdict(&w).0, "NoData");
 }
 
 #[test]

@@ -7,7 +7,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::process::{self, shift_clock};
 use crate::run::stdout;
+
+/// So old is a certificate where clocks can be shifted: it holds too for a process whose clock is a day off.
+const TWO_DAYS: i64 = 2 * 86_400;
 
 /// The stock file would add extensions of its own.
 const CONFIG: &str = "[req]\ndistinguished_name=dn\n[dn]\n";
@@ -28,7 +32,7 @@ pub(super) fn write(folder: &Path, server: Ipv4Addr) -> Result<()> {
 fn certificate(folder: &Path, name: &str, subject: &str, leaf: bool, extensions: &[&str]) -> Result<()> {
     let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
     let mut arguments = vec!["req", "-config", "openssl.cnf", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    arguments.extend(["-days", "2", "-subj", subject, "-keyout", &key, "-out", &certificate]);
+    arguments.extend(["-days", "4", "-subj", subject, "-keyout", &key, "-out", &certificate]);
     if leaf {
         arguments.extend(["-CA", "ca.crt", "-CAkey", "ca.key"]);
         for extension in ["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", "authorityKeyIdentifier=keyid"] {
@@ -42,5 +46,10 @@ fn certificate(folder: &Path, name: &str, subject: &str, leaf: bool, extensions:
 }
 
 fn openssl(folder: &Path, arguments: &[&str]) -> Result<()> {
-    stdout(Command::new("openssl").args(arguments).current_dir(folder)).map(drop)
+    let mut command = Command::new("openssl");
+    // OpenSSL 3.0 has no option for when a certificate begins to hold.
+    if process::missing().is_none() {
+        shift_clock(&mut command, -TWO_DAYS)?;
+    }
+    stdout(command.args(arguments).current_dir(folder)).map(drop)
 }

@@ -38,9 +38,20 @@ fn only_the_api_servers_own_word_makes_a_kind_missing() {
 }
 
 #[test]
-fn waits_grow_and_end_at_five_seconds() {
+fn waits_grow_and_end_at_two_seconds() {
     let waits: Vec<Duration> = Patience::default().take(20).collect();
     assert!(waits.iter().all(|wait| *wait <= LONGEST_WAIT), "{waits:?}");
     assert_eq!(waits.last(), Some(&LONGEST_WAIT));
     assert!(waits.first().is_some_and(|wait| *wait < Duration::from_secs(2)), "{waits:?}");
+}
+
+#[test]
+fn a_past_that_the_api_server_forgot_is_listed_anew_without_waiting_and_other_errors_wait() {
+    let told = |code: u16| {
+        let status = json!({"status": "Failure", "code": code, "message": "", "reason": ""});
+        Error::WatchError(serde_json::from_value(status).unwrap())
+    };
+    assert!(is_expired(&told(410)));
+    assert!(!is_expired(&told(500)));
+    assert!(!is_expired(&Error::NoResourceVersion));
 }

@@ -1,0 +1,12 @@
+//! The built binary as its users meet it: `serin standalone` on loopback with real requests, the commands, the demo and the checks.
+#![cfg(unix)]
+
+mod client;
+mod commands;
+mod metrics;
+mod restart;
+mod running;
+mod shutdown;
+mod sides;
+mod site;
+mod start;

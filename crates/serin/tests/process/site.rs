@@ -1,0 +1,119 @@
+//! A folder of manifests, two origins, and a `serin standalone` that serves them.
+
+use crate::client::Client;
+use crate::running::{Running, serin};
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use serin_testkit::eventually;
+use serin_testkit::manifests::{ingress, release, service};
+use serin_testkit::origin::Origin;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The host that the release's route has.
+pub(crate) const HOST: &str = "shop.example";
+/// How long anything may take before a test fails. Nothing waits for it to pass.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `checkout` (v1) and `checkout-v2` (v2) behind one route, and the process that serves it.
+pub(crate) struct Site {
+    pub(crate) stable: Origin,
+    pub(crate) canary: Origin,
+    pub(crate) running: Running,
+    folder: TempDir,
+}
+
+impl Site {
+    /// Serves the release of this spec.
+    pub(crate) fn start(spec: &Value) -> Result<Self> {
+        let (stable, canary) = (Origin::start((Ipv4Addr::LOCALHOST, 0), "v1")?, Origin::start((Ipv4Addr::LOCALHOST, 0), "v2")?);
+        let folder = tempfile::tempdir()?;
+        let services = service("shop", "checkout", &[stable.address()]) + &service("shop", "checkout-v2", &[canary.address()]);
+        write(folder.path(), "services.yaml", &services)?;
+        write(folder.path(), "ingress.yaml", &ingress("shop", "shop", HOST, "/", "checkout"))?;
+        write(folder.path(), "release.yaml", &release("shop", "checkout", spec))?;
+        let running = Running::start(folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state")?;
+        Ok(Self { stable, canary, running, folder })
+    }
+
+    /// Starts another process on the same folder and state, once the old one is gone.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        self.running = Running::start(self.folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state")?;
+        Ok(())
+    }
+
+    /// A second process on the same folder and the same port, beside the first.
+    pub(crate) fn successor(&self) -> Result<Running> {
+        Running::start(self.folder.path(), self.running.http, "successor")
+    }
+
+    /// Replaces a file of the folder.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
+        write(self.folder.path(), name, text)
+    }
+
+    /// Deletes a file of the folder.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        fs::remove_file(self.folder.path().join(name)).with_context(|| format!("cannot remove {name}"))
+    }
+
+    /// Replaces the release's spec.
+    pub(crate) fn edit(&self, spec: &Value) -> Result<()> {
+        self.write("release.yaml", &release("shop", "checkout", spec))
+    }
+
+    /// A connection to the proxy.
+    pub(crate) fn client(&self) -> Result<Client> {
+        Client::connect(self.running.http)
+    }
+
+    /// The release with its status.
+    pub(crate) fn release(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.running.ask("/v1/releases/shop/checkout")?.body)?)
+    }
+
+    /// A text of the release's status; empty while it has none.
+    pub(crate) fn status(&self, pointer: &str) -> Result<String> {
+        Ok(self.release()?["status"].pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned())
+    }
+
+    /// Waits until the proxy serves a phase at a weight; what status says alone may be a moment ahead.
+    pub(crate) fn reaches(&self, phase: &str, weight: &str) -> Result<()> {
+        eventually(&format!("{phase} at {weight} %"), PATIENCE, || {
+            let status = &self.release()?["status"];
+            let conditions = status["conditions"].as_array().into_iter().flatten();
+            let programmed =
+                conditions.filter(|condition| condition["type"] == "Programmed").any(|condition| condition["status"] == "True");
+            let is_so = programmed && status["phase"] == phase && status["weight"] == weight;
+            ensure!(is_so, "{status:#}\n{}", self.running.process.last_lines());
+            Ok(())
+        })
+    }
+
+    /// `serin COMMAND checkout -n shop --admin ...`, to its end.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = serin();
+        command.args(arguments).args(["checkout", "-n", "shop", "--admin", &self.running.admin.to_string()]);
+        command.output().with_context(|| format!("serin {arguments:?}"))
+    }
+}
+
+/// A spec of service `checkout` to `checkout-v2`, with these fields beside.
+pub(crate) fn spec(more: &Value) -> Value {
+    let mut spec = json!({"scope": {"service": "checkout"}, "canary": {"service": "checkout-v2"}});
+    for (name, value) in more.as_object().into_iter().flatten() {
+        spec[name] = value.clone();
+    }
+    spec
+}
+
+/// As an editor saves: beside, then renamed, so that nobody reads half of it.
+fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
+    let beside = folder.join(format!(".{name}"));
+    fs::write(&beside, text)?;
+    fs::rename(&beside, folder.join(name)).with_context(|| format!("cannot write {name}"))
+}

@@ -1,0 +1,43 @@
+//! What a person in a terminal and a script see when it starts.
+
+use crate::running::serin;
+use crate::site::{HOST, Site, spec};
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+#[test]
+fn the_addresses_it_got_are_the_first_two_lines() -> Result<()> {
+    let site = Site::start(&spec(&json!({"strategy": {"percentage": 0}})))?;
+    let printed = site.running.process.log();
+    let (http, admin) = (site.running.http, site.running.admin);
+    ensure!(http.port() != 0 && admin.port() != 0, "port 0 asks for a free one: {printed}");
+    ensure!(
+        printed.contains(&format!("http   http://{http}\nadmin  http://{admin}  (serin watch --admin {admin})\n")),
+        "the lines are copied into a terminal as they are: {printed}"
+    );
+    assert_eq!(site.client()?.get(HOST, "/")?.body, "v1\n");
+    Ok(())
+}
+
+#[test]
+fn an_option_that_a_command_does_not_have_is_refused_instead_of_ignored() -> Result<()> {
+    for arguments in [["demo", "--admin", "127.0.0.1:1"], ["crds", "--namespace", "shop"], ["check", "--admin", "127.0.0.1:1"]] {
+        let output = serin().args(arguments).output()?;
+        let error = String::from_utf8(output.stderr)?;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        ensure!(error.contains(&format!("unexpected argument '{}'", arguments[1])), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_admin_port_that_others_could_reach_is_refused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut command = serin();
+    command.arg("standalone").arg("--manifests").arg(folder.path()).args(["--http", "127.0.0.1:0", "--admin", "0.0.0.0:0"]);
+    let output = command.output().context("serin standalone")?;
+    let error = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    ensure!(error.contains("--admin 0.0.0.0:0 is not on loopback"), "{error}");
+    Ok(())
+}
