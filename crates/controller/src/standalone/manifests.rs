@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Which object a manifest is. The API group is not part of it: serin reads no two kinds of one name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,17 +67,24 @@ pub enum ManifestError {
     },
 }
 
-/// A folder's files as they were last read well. A file that does not parse keeps its last good objects.
+/// A folder's files as they were last read well. A file that does not parse keeps its last good objects, and one that is as it was is not
+/// parsed again.
 #[derive(Debug, Default)]
 pub struct Folder {
-    files: BTreeMap<PathBuf, Vec<Manifest>>,
+    files: BTreeMap<PathBuf, File>,
+}
+
+#[derive(Debug, Default)]
+struct File {
+    text: String,
+    manifests: Vec<Arc<Manifest>>,
 }
 
 /// What reading a folder again gave.
 #[derive(Debug, Default)]
 pub struct Reading {
     /// Each object once: of several the one whose file comes first by name.
-    pub manifests: BTreeMap<Key, Manifest>,
+    pub manifests: BTreeMap<Key, Arc<Manifest>>,
     /// Files that were left as they were, and why.
     pub errors: Vec<ManifestError>,
     /// Objects that were given again, and the file that is ignored for it.
@@ -90,26 +98,37 @@ impl Folder {
         let mut files = BTreeMap::new();
         for path in paths(dir)? {
             let read = std::fs::read_to_string(&path).map_err(|source| ManifestError::Io { path: path.clone(), source });
-            match read.and_then(|text| parse(&path, &text)) {
-                Ok(manifests) => files.insert(path, manifests),
-                Err(error) => {
-                    reading.errors.push(error);
-                    let last = self.files.remove(&path).unwrap_or_default();
-                    files.insert(path, last)
-                }
+            let last = self.files.remove(&path).unwrap_or_default();
+            let file = match read {
+                Ok(text) if text == last.text => last,
+                read => match read.and_then(|text| File::parse(&path, text)) {
+                    Ok(file) => file,
+                    Err(error) => {
+                        reading.errors.push(error);
+                        last
+                    }
+                },
             };
+            files.insert(path, file);
         }
         self.files = files;
-        for (path, manifests) in &self.files {
-            for manifest in manifests {
+        for (path, file) in &self.files {
+            for manifest in &file.manifests {
                 if reading.manifests.contains_key(&manifest.key) {
                     reading.repeated.push((manifest.key.clone(), path.clone()));
                 } else {
-                    reading.manifests.insert(manifest.key.clone(), manifest.clone());
+                    reading.manifests.insert(manifest.key.clone(), Arc::clone(manifest));
                 }
             }
         }
         Ok(reading)
+    }
+}
+
+impl File {
+    fn parse(path: &Path, text: String) -> Result<Self, ManifestError> {
+        let manifests = parse(path, &text)?.into_iter().map(Arc::new).collect();
+        Ok(Self { text, manifests })
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use serin_api::Finding;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Every object, as an API server would serve it.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Stored {
     good: bool,
     /// Annotations that the file gave: only these go when the file drops them.
     of_file: BTreeSet<String>,
+    /// What was applied last: the same again changes nothing.
+    applied: Option<Arc<Manifest>>,
 }
 
 /// An object as `--state` keeps it.
@@ -91,30 +94,39 @@ impl Store {
             let key = Key { kind: text("/kind"), namespace: text("/metadata/namespace"), name: text("/metadata/name") };
             let version = text("/metadata/resourceVersion").parse().unwrap_or(0);
             self.resource_version = self.resource_version.max(version);
-            self.objects.insert(key, Stored { object, refused: Vec::new(), good, of_file });
+            self.objects.insert(key, Stored { object, refused: Vec::new(), good, of_file, applied: None });
         }
     }
 
     /// The files hold exactly these objects now.
-    pub fn replace(&mut self, mut manifests: BTreeMap<Key, Manifest>, admission: &mut impl Admission, now: Timestamp) -> Vec<Change> {
+    pub fn replace(&mut self, mut manifests: BTreeMap<Key, Arc<Manifest>>, admission: &mut impl Admission, now: Timestamp) -> Vec<Change> {
         let gone: Vec<Key> = self.objects.keys().filter(|key| !manifests.contains_key(key)).cloned().collect();
         let mut changes: Vec<Change> = gone.into_iter().inspect(|key| drop(self.objects.remove(key))).map(Change::Deleted).collect();
         while let Some((key, manifest)) = manifests.pop_first() {
-            if self.apply(&key, manifest.object, admission, now) {
+            let is_known =
+                self.objects.get(&key).and_then(|stored| stored.applied.as_ref()).is_some_and(|last| Arc::ptr_eq(last, &manifest));
+            if !is_known && self.apply(&key, &manifest, admission, now) {
                 changes.push(Change::Applied(key));
             }
         }
         changes
     }
 
-    fn apply(&mut self, key: &Key, mut object: Value, admission: &mut impl Admission, now: Timestamp) -> bool {
+    fn apply(&mut self, key: &Key, manifest: &Arc<Manifest>, admission: &mut impl Admission, now: Timestamp) -> bool {
+        let mut object = manifest.object.clone();
         let refused = admission.admit(key, &mut object);
         let old = self.objects.get(key);
         let (content, labels, annotations) = (content(&object), object["metadata"]["labels"].take(), annotations(&object));
         let of_file: BTreeSet<String> = annotations.keys().cloned().collect();
         let mut next = match old {
             Some(old) => old.clone(),
-            None => Stored { object: born(key, &object, admission.uid(), now), refused: Vec::new(), good: false, of_file: BTreeSet::new() },
+            None => Stored {
+                object: born(key, &object, admission.uid(), now),
+                refused: Vec::new(),
+                good: false,
+                of_file: BTreeSet::new(),
+                applied: None,
+            },
         };
         if refused.is_empty() || !next.good {
             next.good = refused.is_empty();
@@ -130,7 +142,12 @@ impl Store {
         set_or_remove(&mut next.object["metadata"], "annotations", Value::Object(merged));
         set_or_remove(&mut next.object["metadata"], "labels", labels);
         (next.refused, next.of_file) = (refused, of_file);
-        if old.is_some_and(|old| old.object == next.object && old.refused == next.refused) {
+        next.applied = Some(Arc::clone(manifest));
+        if let Some(old) = self.objects.get_mut(key)
+            && old.object == next.object
+            && old.refused == next.refused
+        {
+            old.applied = next.applied;
             return false;
         }
         self.put(key.clone(), next);
@@ -240,13 +257,13 @@ mod tests {
         Key { kind: "CanaryRelease".into(), namespace: "shop".into(), name: "checkout".into() }
     }
 
-    fn file(spec: Value, annotations: Value) -> BTreeMap<Key, Manifest> {
+    fn file(spec: Value, annotations: Value) -> BTreeMap<Key, Arc<Manifest>> {
         let metadata = json!({"name": "checkout", "namespace": "shop", "annotations": annotations});
         let object = json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease", "metadata": metadata, "spec": spec});
-        BTreeMap::from([(key(), Manifest { key: key(), object })])
+        BTreeMap::from([(key(), Arc::new(Manifest { key: key(), object }))])
     }
 
-    fn replace(store: &mut Store, files: BTreeMap<Key, Manifest>) -> Vec<Change> {
+    fn replace(store: &mut Store, files: BTreeMap<Key, Arc<Manifest>>) -> Vec<Change> {
         store.replace(files, &mut Rules(0), Timestamp::UNIX_EPOCH)
     }
 
