@@ -108,7 +108,8 @@ impl Proxy {
     }
 
     /// Ends without failing a request: goes on accepting for `propagation`, until everyone knows that this replica leaves, and on while
-    /// any connection waits; then closes idle connections, and ends the others behind their response, cutting them off after `grace`.
+    /// any connection waits. From its start each connection ends behind its next response; those that are idle all the time are closed
+    /// after that, and the others cut off after `grace`.
     /// Until its end tables are taken as ever.
     pub async fn drain(&self, propagation: Duration, grace: Duration) {
         for worker in &self.workers {

@@ -187,6 +187,9 @@ fn finish(response: &mut Response<()>, record: &Record, worker: &Worker, client:
     {
         response.headers_mut().insert(&forward::SERIN_DECISION, decision);
     }
+    if worker.is_leaving() {
+        client.connection.close();
+    }
     if client.connection.is_closing() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -75,6 +75,8 @@ pub(crate) struct Worker {
     view: RefCell<View>,
     siblings: Arc<[Sibling]>,
     draining: watch::Sender<bool>,
+    /// It accepts still, and keeps no connection for another request.
+    leaving: Cell<bool>,
     connections: Cell<usize>,
     /// Told when the last connection closes.
     quiet: Notify,
@@ -117,6 +119,7 @@ async fn serve(start: Start) -> io::Result<()> {
         view: RefCell::new(View::new(table)),
         siblings,
         draining: watch::Sender::new(false),
+        leaving: Cell::new(false),
         connections: Cell::new(0),
         quiet: Notify::new(),
     });
@@ -151,6 +154,7 @@ async fn serve(start: Start) -> io::Result<()> {
                 },
                 Some(Message::Drain { propagation, grace: for_those_open }) => {
                     grace = for_those_open;
+                    worker.leaving.set(true);
                     accepting = Accepting::Until(Instant::now() + propagation);
                 }
                 None => return Ok(()),
@@ -197,6 +201,11 @@ impl Worker {
     /// Ends when the worker drains.
     pub(crate) fn drains(&self) -> watch::Receiver<bool> {
         self.draining.subscribe()
+    }
+
+    /// Whether a connection ends behind its response. Closed while it is idle, it might lose a request that is on its way.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.get()
     }
 
     /// Serves an accepted connection, or hands it to the least loaded worker.

@@ -103,7 +103,7 @@ impl Cluster {
         let site = Site::claim()?;
         let server = site.address(1);
         certificates::write(&site.folder, server)?;
-        write_kubeconfig(&site.folder, server)?;
+        write_kubeconfig(&site.folder.join("kubeconfig"), &site.folder, server, &administrator(&site.folder))?;
         let etcd = Process::start("etcd", etcd_command(&binaries, &site), &site.folder.join("etcd.log"))?;
         let cluster = Self { emulated, api_server: Mutex::new(None), _etcd: etcd, binaries, site };
         cluster.start_api_server()?;
@@ -167,18 +167,48 @@ impl Cluster {
     /// # Errors
     /// When it cannot be started; that it failed is in the output.
     pub fn kubectl(&self, arguments: &[&str], stdin: &str) -> Result<Output> {
-        let mut command = self.command(self.binaries.join("kubectl"));
-        // Its default cache is the home folder, by address: a later cluster at this address would be shown this one's kinds.
-        command.arg("--kubeconfig").arg(self.kubeconfig()).arg("--cache-dir").arg(self.site.folder.join("cache")).args(arguments);
+        let mut command = self.kubectl_command(arguments);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot start kubectl")?;
         if let Some(mut input) = child.stdin.take() {
             // kubectl that ends early closes the pipe; what it has to say is in its standard error.
             let _ = input.write_all(stdin.as_bytes());
         }
-        let output = child.wait_with_output().context("cannot wait for kubectl")?;
-        let text = |bytes| String::from_utf8(bytes).context("kubectl printed something other than UTF-8");
-        Ok(Output { status: output.status, stdout: text(output.stdout)?, stderr: text(output.stderr)? })
+        output(child.wait_with_output().context("cannot wait for kubectl")?)
+    }
+
+    /// kubectl as the administrator, for [`Cluster::spawn`]: what it prints is the process's log.
+    pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(self.binaries.join("kubectl"));
+        // Its default cache is the home folder, by address: a later cluster at this address would be shown this one's kinds.
+        command.arg("--kubeconfig").arg(self.kubeconfig()).arg("--cache-dir").arg(self.site.folder.join("cache")).args(arguments);
+        command
+    }
+
+    /// A shell as the administrator, for text that a person would paste: `kubectl` and these programs' folders are in its path.
+    ///
+    /// # Errors
+    /// When it cannot be started; that it failed is in the output.
+    pub fn shell(&self, script: &str, folders: &[&Path]) -> Result<Output> {
+        let mut path = vec![self.binaries.clone()];
+        path.extend(folders.iter().map(|folder| folder.to_path_buf()));
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        let mut command = self.command("sh");
+        command.args(["-c", script]).env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.site.folder.join("cache"));
+        command.env("PATH", std::env::join_paths(path).context("a folder's name has a colon")?).stdin(Stdio::null());
+        output(command.output().context("cannot start a shell")?)
+    }
+
+    /// A kubeconfig of this service account, by a token of an hour.
+    ///
+    /// # Errors
+    /// When there is no such account.
+    pub fn kubeconfig_of(&self, namespace: &str, account: &str) -> Result<PathBuf> {
+        let token = self.kubectl(&["create", "token", account, "-n", namespace], "")?.ok()?;
+        let path = self.site.folder.join(format!("kubeconfig-{namespace}-{account}"));
+        let credentials = format!("token: \"{}\"", token.trim());
+        write_kubeconfig(&path, &self.site.folder, self.site.address(1), &credentials)?;
+        Ok(path)
     }
 
     /// Applies these manifests, server-side.
@@ -261,16 +291,26 @@ fn inside(site: &Site, program: &Path) -> Command {
     command
 }
 
-fn write_kubeconfig(folder: &Path, server: Ipv4Addr) -> Result<()> {
+fn output(output: std::process::Output) -> Result<Output> {
+    let text = |bytes| String::from_utf8(bytes).context("it printed something other than UTF-8");
+    Ok(Output { status: output.status, stdout: text(output.stdout)?, stderr: text(output.stderr)? })
+}
+
+fn administrator(folder: &Path) -> String {
     let file = |name: &str| folder.join(name).display().to_string();
-    let (authority, certificate, key) = (file("ca.crt"), file("admin.crt"), file("admin.key"));
+    format!("client-certificate: \"{}\", client-key: \"{}\"", file("admin.crt"), file("admin.key"))
+}
+
+/// `folder` has the certificates; the credentials are members of the user, as YAML.
+fn write_kubeconfig(path: &Path, folder: &Path, server: Ipv4Addr, credentials: &str) -> Result<()> {
+    let authority = folder.join("ca.crt").display().to_string();
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
-         contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]\n\
+         contexts: [{{name: test, context: {{cluster: test, user: test}}}}]\n\
          clusters: [{{name: test, cluster: {{server: \"https://{server}:6443\", certificate-authority: \"{authority}\"}}}}]\n\
-         users: [{{name: admin, user: {{client-certificate: \"{certificate}\", client-key: \"{key}\"}}}}]\n"
+         users: [{{name: test, user: {{{credentials}}}}}]\n"
     );
-    fs::write(folder.join("kubeconfig"), text).context("cannot write the kubeconfig")
+    fs::write(path, text).context("cannot write the kubeconfig")
 }
 
 fn etcd_command(binaries: &Path, site: &Site) -> Command {

@@ -10,6 +10,7 @@ pub mod kubernetes;
 #[cfg(unix)]
 pub mod process;
 
+pub mod ask;
 pub mod load;
 pub mod manifests;
 pub mod origin;

@@ -6,7 +6,9 @@
 mod report;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -21,8 +23,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::origin::LABEL;
-pub use report::Report;
 use report::{Answer, side};
+pub use report::{Exchange, Report};
 
 /// The response header in which serin says what it decided.
 const DECISION: &str = "serin-decision";
@@ -72,8 +74,37 @@ impl Plan {
 /// # Errors
 /// When the plan cannot be sent at all; failed requests are in the report.
 pub fn run(plan: &Plan) -> Result<Report> {
+    run_until(plan, Arc::default())
+}
+
+/// A load in the background, for as long as a test needs it.
+pub struct Load {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Report>>,
+}
+
+/// Begins the load; no request falls due after [`Load::end`], and none after the plan's duration.
+pub fn start(plan: &Plan) -> Load {
+    let (plan, over) = (plan.clone(), Arc::<AtomicBool>::default());
+    let ends = Arc::clone(&over);
+    Load { over, thread: std::thread::spawn(move || run_until(&plan, ends)) }
+}
+
+impl Load {
+    /// Waits for the last answer.
+    ///
+    /// # Errors
+    /// Those of [`run`], and when the load was over before.
+    pub fn end(self) -> Result<Report> {
+        ensure!(!self.thread.is_finished(), "the load was over before what it was to go beside");
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow::anyhow!("the load panicked"))?
+    }
+}
+
+fn run_until(plan: &Plan, over: Arc<AtomicBool>) -> Result<Report> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
-    runtime.block_on(drive(plan))
+    runtime.block_on(drive_until(plan, over))
 }
 
 /// [`run`] on the caller's runtime.
@@ -81,8 +112,12 @@ pub fn run(plan: &Plan) -> Result<Report> {
 /// # Errors
 /// Those of [`run`].
 pub async fn drive(plan: &Plan) -> Result<Report> {
+    drive_until(plan, Arc::default()).await
+}
+
+async fn drive_until(plan: &Plan, over: Arc<AtomicBool>) -> Result<Report> {
     ensure!(plan.rate > 0 && plan.connections > 0, "a load needs a rate and a connection");
-    let schedule = Arc::new(Schedule::new(plan)?);
+    let schedule = Arc::new(Schedule::new(plan, over)?);
     let workers: Vec<_> = (0..plan.connections).map(|_| tokio::spawn(work(Arc::clone(&schedule)))).collect();
     for worker in workers {
         worker.await.context("a connection's task panicked")?;
@@ -100,11 +135,12 @@ struct Schedule {
     start: Instant,
     next: Mutex<u64>,
     total: u64,
+    over: Arc<AtomicBool>,
     report: Mutex<Report>,
 }
 
 impl Schedule {
-    fn new(plan: &Plan) -> Result<Self> {
+    fn new(plan: &Plan, over: Arc<AtomicBool>) -> Result<Self> {
         let total = plan.duration.as_millis() * u128::from(plan.rate) / 1000;
         Ok(Self {
             uri: plan.path.parse().with_context(|| format!("{:?} is no path", plan.path))?,
@@ -112,6 +148,7 @@ impl Schedule {
             start: Instant::now(),
             next: Mutex::new(0),
             total: u64::try_from(total).context("the load is too long")?,
+            over,
             report: Mutex::default(),
             plan: plan.clone(),
         })
@@ -121,7 +158,7 @@ impl Schedule {
     fn take(&self) -> Option<(u64, Instant)> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let number = *next;
-        (number < self.total).then(|| {
+        (number < self.total && !self.over.load(Ordering::Relaxed)).then(|| {
             *next += 1;
             (number, self.start + Duration::from_nanos(number * 1_000_000_000 / u64::from(self.plan.rate)))
         })
@@ -152,12 +189,13 @@ async fn work(schedule: Arc<Schedule>) {
     let mut sender = None;
     while let Some((number, due)) = schedule.take() {
         sleep_until(due).await;
+        let began = Instant::now();
         let exchange = exchange(&schedule, &mut sender, schedule.request(number));
         let outcome = timeout(schedule.plan.limit, exchange).await.unwrap_or_else(|_| Err("timeout".into()));
         if outcome.is_err() {
             sender = None;
         }
-        schedule.report().record(schedule.user(number), due.elapsed(), outcome);
+        schedule.report().record(schedule.user(number), began.into_std(), due.elapsed(), outcome);
     }
 }
 
@@ -236,6 +274,33 @@ mod tests {
         let report = run(&plan)?;
         assert_eq!((report.sent, report.failed), (200, 200));
         assert!(report.failures.keys().all(|failure| failure.starts_with("connect: ")), "{:?}", report.failures);
+        Ok(())
+    }
+
+    #[test]
+    fn a_load_in_the_background_ends_when_it_is_told_and_keeps_each_exchange() -> Result<()> {
+        let origin = Origin::start((Ipv4Addr::LOCALHOST, 0), "v1")?;
+        let began = std::time::Instant::now();
+        let load = start(&Plan { duration: Duration::from_secs(3600), ..plan(&origin) });
+        crate::eventually("requests come", Duration::from_secs(10), || {
+            ensure!(origin.requests() > 10, "only {}", origin.requests());
+            Ok(())
+        })?;
+        let report = load.end()?;
+        assert_eq!((report.failed, report.exchanges.len() as u64), (0, report.sent));
+        assert!(report.exchanges.iter().all(|e| began < e.began && e.began < e.ended && e.label.as_deref() == Some("v1")));
+        Ok(())
+    }
+
+    #[test]
+    fn a_load_that_ended_by_itself_was_no_load() -> Result<()> {
+        let origin = Origin::start((Ipv4Addr::LOCALHOST, 0), "v1")?;
+        let load = start(&Plan { duration: Duration::from_millis(1), ..plan(&origin) });
+        crate::eventually("it is over", Duration::from_secs(10), || {
+            ensure!(load.thread.is_finished(), "it goes on");
+            Ok(())
+        })?;
+        assert!(load.end().is_err());
         Ok(())
     }
 

@@ -122,6 +122,21 @@ fn a_table_that_comes_while_the_proxy_drains_is_served() {
 }
 
 #[test]
+fn while_a_drain_still_accepts_each_connection_ends_behind_its_next_response() {
+    let origin = Origin::saying("done");
+    let proxy = Arc::new(serve(settings(), everything_to(&[origin.address])));
+    let mut client = Client::of(&proxy);
+    assert_eq!(client.get("/").field("connection"), None);
+    let drains = Arc::clone(&proxy);
+    // Longer than the test: the process does not wait for it.
+    thread::spawn(move || wait_for(drains.drain(PATIENCE * 10, Duration::ZERO)));
+    // Its worker may hear of the drain some requests later.
+    assert!((0..10_000).any(|_| client.get("/").field("connection") == Some("close")), "it is kept");
+    assert_eq!(client.rest(), b"");
+    assert_eq!(Client::of(&proxy).get("/").status(), 200, "it still accepts");
+}
+
+#[test]
 fn drain_cuts_off_after_its_grace() {
     let origin = Origin::talking(|_stream| thread::park());
     let proxy = serve(settings(), everything_to(&[origin.address]));

@@ -1,7 +1,7 @@
 //! What came of a load.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -29,10 +29,24 @@ pub struct Report {
     pub seconds: f64,
     /// From when a request was due to its whole answer.
     pub latency: Latencies,
+    /// Each request that got a whole answer, in the order of the answers.
+    #[serde(skip)]
+    pub exchanges: Vec<Exchange>,
     #[serde(skip)]
     took: Vec<Duration>,
     #[serde(skip)]
     last: HashMap<u64, String>,
+}
+
+/// A request and its whole answer.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Before anything of it was sent.
+    pub began: Instant,
+    /// After the whole answer was read.
+    pub ended: Instant,
+    /// Of the origin that answered.
+    pub label: Option<String>,
 }
 
 /// Milliseconds; of requests with a whole answer, whatever its status.
@@ -54,7 +68,7 @@ pub(super) struct Answer {
 }
 
 impl Report {
-    pub(super) fn record(&mut self, user: Option<u64>, took: Duration, outcome: Result<Answer, String>) {
+    pub(super) fn record(&mut self, user: Option<u64>, began: Instant, took: Duration, outcome: Result<Answer, String>) {
         self.sent += 1;
         let answer = match outcome {
             Ok(answer) => answer,
@@ -65,6 +79,7 @@ impl Report {
             }
         };
         self.took.push(took);
+        self.exchanges.push(Exchange { began, ended: Instant::now(), label: answer.label.clone() });
         self.failed += u64::from(answer.status.is_server_error());
         *self.statuses.entry(answer.status.as_u16()).or_default() += 1;
         if let Some(side) = answer.side {
@@ -108,7 +123,7 @@ mod tests {
     fn a_user_who_meets_another_label_has_moved() {
         let mut report = Report::default();
         for (user, label) in [(1, "v1"), (2, "v2"), (1, "v1"), (1, "v2"), (2, "v2"), (1, "v1")] {
-            report.record(Some(user), Duration::ZERO, answer(label));
+            report.record(Some(user), Instant::now(), Duration::ZERO, answer(label));
         }
         let moves: Vec<_> = report.moves.iter().map(|(path, count)| (path.as_str(), *count)).collect();
         assert_eq!(moves, [("v1 -> v2", 1), ("v2 -> v1", 1)]);
@@ -118,7 +133,7 @@ mod tests {
     fn latencies_are_of_the_sorted_answers() {
         let mut report = Report::default();
         for millis in (1..=100).rev() {
-            report.record(None, Duration::from_millis(millis), answer("v1"));
+            report.record(None, Instant::now(), Duration::from_millis(millis), answer("v1"));
         }
         let latency = report.closed(1.0).latency;
         assert_eq!((latency.p50, latency.p99, latency.max), (50.0, 99.0, 100.0));

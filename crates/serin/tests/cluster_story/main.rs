@@ -1,0 +1,12 @@
+//! The built binary with its shipped rights and CRD, on a real API server: what an author applies, sees and is told, from the first
+//! `kubectl apply` to the last edit.
+#![cfg(target_os = "linux")]
+
+mod analysis;
+mod columns;
+mod discipline;
+mod examples;
+mod life;
+mod manual;
+mod refused;
+mod site;

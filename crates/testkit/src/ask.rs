@@ -1,0 +1,61 @@
+//! One request on a connection of its own, as a probe sends it: nothing is kept alive, so each may meet another worker.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// Whoever is asked may be frozen or gone: a test must not wait for it.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Status line and headers.
+    pub head: String,
+    /// All that followed.
+    pub body: String,
+}
+
+impl Answer {
+    /// The first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+}
+
+/// GET with these headers; `Host` is one of them.
+///
+/// # Errors
+/// When there is no whole answer, or one that is not HTTP.
+pub fn get(to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&to, LIMIT).with_context(|| format!("cannot connect to {to}"))?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(stream, "GET {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n")?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).with_context(|| format!("{to} did not answer {path} to its end"))?;
+    let text = String::from_utf8(bytes).context("an answer that is not UTF-8")?;
+    let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("no head in {text:?}"))?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Ok(Answer { status: status.with_context(|| format!("no status in {head:?}"))?, head: head.to_owned(), body: body.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::Origin;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn an_answer_has_status_headers_and_body() -> Result<()> {
+        let origin = Origin::start((Ipv4Addr::LOCALHOST, 0), "v1")?;
+        let answer = get(origin.address(), "/", &[("Host", "shop.example")])?;
+        assert_eq!((answer.status, answer.header("X-Origin"), answer.body.as_str()), (200, Some("v1"), "v1\n"));
+        Ok(())
+    }
+}
