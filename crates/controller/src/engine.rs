@@ -19,6 +19,7 @@ use serin_proxy::ReleaseCounts;
 use serin_routing::{Policies, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// All that one replica knows.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub struct Engine {
     compiled: Compiled,
     policies: Policies,
     version: u64,
+    publishing: Duration,
     /// The epoch that every worker serves, by uid.
     served: BTreeMap<String, u64>,
     releases: BTreeMap<Key, Tracked>,
@@ -65,6 +67,7 @@ impl Engine {
             compiled: Compiled::default(),
             policies: Policies::default(),
             version: 0,
+            publishing: Duration::ZERO,
             served: BTreeMap::new(),
             releases: BTreeMap::new(),
         }
@@ -147,8 +150,9 @@ impl Engine {
         Some(NextTable { table, version: self.version })
     }
 
-    /// Every worker serves this table.
-    pub fn served(&mut self, table: &Table) {
+    /// Every worker serves this table; how long it took to build it and to bring it there.
+    pub fn served(&mut self, table: &Table, took: Duration) {
+        self.publishing += took;
         self.releases.values_mut().for_each(Tracked::wake);
         self.served = table.releases().iter().map(|release| (release.uid.clone(), release.epoch())).collect();
     }

@@ -70,9 +70,10 @@ pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut a
             Some(ask) = asks.recv() => answer(ask, &mut world, &engine, proxy, ready),
             _ = ticks.tick() => {}
         }
+        let begun = Instant::now();
         if let Some(next) = engine.rebuild() {
             proxy.publish(next.table.clone()).await;
-            engine.served(&next.table);
+            engine.served(&next.table, begun.elapsed());
             tracing::debug!(version = next.version, "table served");
             complain(&engine, &mut told);
         }

@@ -1,7 +1,7 @@
 //! What the control side knows, as Prometheus reads it.
 
 use super::Engine;
-use prometheus::{Encoder, GaugeVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{Counter, Encoder, GaugeVec, IntGauge, Opts, Registry, TextEncoder};
 use serde_json::Value;
 
 /// Every phase, so that a release's old one falls to 0.
@@ -15,6 +15,10 @@ impl Engine {
             let version = IntGauge::new("serin_table_version", "Tables that were built since the start.")?;
             version.set(i64::try_from(self.version).unwrap_or(i64::MAX));
             registry.register(Box::new(version))?;
+            let help = "Seconds that building these tables and bringing them to every worker took together.";
+            let publishing = Counter::new("serin_table_publish_seconds_total", help)?;
+            publishing.inc_by(self.publishing.as_secs_f64());
+            registry.register(Box::new(publishing))?;
             let gauges = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<GaugeVec> {
                 let gauges = GaugeVec::new(Opts::new(name, help), labels)?;
                 registry.register(Box::new(gauges.clone()))?;

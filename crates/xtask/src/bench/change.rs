@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::peers::{HOST, RELEASE, local, standalone};
 use super::process::Process;
@@ -30,11 +31,12 @@ pub(super) fn measure(serin: &Path, folder: &Path) -> Result<String> {
         let text: String = (0..INGRESSES).map(|nth| ingress(&format!("i{file}-{nth}"), HOST, PATHS)).collect();
         fs::write(manifests.join(format!("routes-{file:03}.yaml")), text)?;
     }
-    let address = local(18110);
-    let mut process = Process::start("routes", standalone(serin, &manifests, address, local(19110)), folder, address)?;
+    let (address, admin) = (local(18110), local(19110));
+    let mut process = Process::start("routes", standalone(serin, &manifests, address, admin), folder, address)?;
     let served = |host: &str| request::get(address, host, "/", 1).is_ok_and(|answer| request::is_ok(&answer));
     process.wait_for("its first table is served", Duration::from_secs(60), || served(HOST))?;
     let mut times = Vec::new();
+    let before = Tables::of(admin)?;
     for nth in 0..REPEATS {
         let (name, draft) = (format!("new{nth}"), folder.join("draft.yaml"));
         // A host of its own: at the old one another route would answer.
@@ -52,10 +54,31 @@ pub(super) fn measure(serin: &Path, folder: &Path) -> Result<String> {
         sleep(Duration::from_millis(300 + 17 * nth as u64));
     }
     let worst = times.iter().copied().fold(0.0, f64::max);
+    let after = Tables::of(admin)?;
+    let built = after.number - before.number;
     Ok(format!(
-        "from a file to the first answer of its route, at {ROUTES} routes: median {:.0} ms, worst {worst:.0} ms of {REPEATS}",
-        median(times)
+        "at {ROUTES} routes: from a file to the first answer of its route: median {:.0} ms, worst {worst:.0} ms of {REPEATS}; \
+         to build a table and swap it: mean {:.0} ms of {built}",
+        median(times),
+        (after.seconds - before.seconds) * 1e3 / built
     ))
+}
+
+/// What serin counts of its tables.
+struct Tables {
+    number: f64,
+    seconds: f64,
+}
+
+impl Tables {
+    fn of(admin: SocketAddr) -> Result<Self> {
+        let metrics = request::get(admin, "serin", "/metrics", 1)?;
+        let value = |name: &str| {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.and_then(|value| value.parse().ok()).with_context(|| format!("/metrics has no {name}"))
+        };
+        Ok(Self { number: value("serin_table_version")?, seconds: value("serin_table_publish_seconds_total")? })
+    }
 }
 
 fn ingress(name: &str, host: &str, paths: usize) -> String {
