@@ -1,6 +1,7 @@
 //! `serin check FILE...`: the rules of the API server, and serin's own, without either.
 
-use serin_controller::standalone::manifests::{Key, parse};
+use serin_controller::standalone::admission;
+use serin_controller::standalone::manifests::{parse, read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,9 +9,8 @@ use std::process::ExitCode;
 pub(crate) fn run(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let (mut objects, mut findings) = (0_usize, 0_usize);
     for path in files {
-        let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
-        let (read, complaints) = check(path, &text);
-        objects += read;
+        let (seen, complaints) = check(path, &read(path)?);
+        objects += seen;
         findings += complaints.len();
         complaints.iter().for_each(|complaint| println!("{complaint}"));
     }
@@ -18,19 +18,18 @@ pub(crate) fn run(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     Ok(if findings == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// How many objects of ours a file has, and what is wrong with it.
+/// How many objects a file has, and what is wrong with it.
 fn check(path: &Path, text: &str) -> (usize, Vec<String>) {
     let manifests = match parse(path, text) {
         Ok(manifests) => manifests,
         Err(error) => return (0, vec![error.to_string()]),
     };
-    let ours = manifests.iter().filter(|manifest| manifest.key.kind == "CanaryRelease");
-    let complaints = ours.clone().flat_map(|manifest| {
-        let at = |key: &Key| format!("{}: {key}", path.display());
-        let findings = serin_api::parse_value(&manifest.object).findings;
-        findings.into_iter().map(move |finding| format!("{}: {finding}", at(&manifest.key))).collect::<Vec<_>>()
+    let told = manifests.iter().flat_map(|manifest| {
+        let findings = admission::findings(&manifest.key.kind, &manifest.object).into_iter();
+        findings.map(|finding| format!("{}: {}: {finding}", path.display(), manifest.key))
     });
-    (ours.clone().count(), complaints.collect())
+    let complaints = told.collect();
+    (manifests.len(), complaints)
 }
 
 #[cfg(test)]

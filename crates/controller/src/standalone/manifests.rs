@@ -34,6 +34,8 @@ pub struct Manifest {
     pub key: Key,
     /// The object, its namespace filled in.
     pub object: Value,
+    /// The file that it is from.
+    pub path: PathBuf,
 }
 
 /// What is wrong with a file, or with one document of it.
@@ -46,6 +48,20 @@ pub enum ManifestError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// It is larger than [`LARGEST`].
+    #[error("{}: it has {size} bytes, and at most {LARGEST} are read: split it", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// It held objects and is empty, as it is for a moment while it is written.
+    #[error("{}: it is empty, so what it held serves on: delete the file to remove that", path.display())]
+    Emptied {
+        /// Which file.
+        path: PathBuf,
     },
     /// It is no YAML or JSON.
     #[error("{}: {message}", path.display())]
@@ -66,6 +82,9 @@ pub enum ManifestError {
         field: &'static str,
     },
 }
+
+/// The largest file that is read: decisions wait while it is.
+pub const LARGEST: u64 = 16 << 20;
 
 /// A folder's files as they were last read well. A file that does not parse keeps its last good objects, and one that is as it was is not
 /// parsed again.
@@ -97,10 +116,13 @@ impl Folder {
         let mut reading = Reading::default();
         let mut files = BTreeMap::new();
         for path in paths(dir)? {
-            let read = std::fs::read_to_string(&path).map_err(|source| ManifestError::Io { path: path.clone(), source });
             let last = self.files.remove(&path).unwrap_or_default();
-            let file = match read {
+            let file = match read(&path) {
                 Ok(text) if text == last.text => last,
+                Ok(text) if text.is_empty() && !last.manifests.is_empty() => {
+                    reading.errors.push(ManifestError::Emptied { path: path.clone() });
+                    last
+                }
                 read => match read.and_then(|text| File::parse(&path, text)) {
                     Ok(file) => file,
                     Err(error) => {
@@ -147,6 +169,16 @@ fn is_manifest(path: &Path) -> bool {
     !hidden && path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
 }
 
+/// The text of one file.
+pub fn read(path: &Path) -> Result<String, ManifestError> {
+    let failed = |source| ManifestError::Io { path: path.to_owned(), source };
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > LARGEST {
+        return Err(ManifestError::TooLarge { path: path.to_owned(), size });
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
 /// The objects of one file. Lists are taken apart, empty documents left out; a namespaced object without a namespace is in `default`.
 pub fn parse(path: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
     let syntax = |message: String| ManifestError::Syntax { path: path.to_owned(), message };
@@ -159,7 +191,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
     for (index, document) in documents.into_iter().enumerate() {
         for object in items(document) {
             let missing = |field| ManifestError::NotAnObject { path: path.to_owned(), document: index + 1, field };
-            manifests.push(manifest(object).map_err(missing)?);
+            manifests.push(manifest(path, object).map_err(missing)?);
         }
     }
     Ok(manifests)
@@ -175,7 +207,7 @@ fn items(mut document: Value) -> Vec<Value> {
     }
 }
 
-fn manifest(mut object: Value) -> Result<Manifest, &'static str> {
+fn manifest(path: &Path, mut object: Value) -> Result<Manifest, &'static str> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
     text("/apiVersion").ok_or("apiVersion")?;
     let kind = text("/kind").ok_or("kind")?;
@@ -188,7 +220,7 @@ fn manifest(mut object: Value) -> Result<Manifest, &'static str> {
     if !namespace.is_empty() {
         object["metadata"]["namespace"] = Value::String(namespace.clone());
     }
-    Ok(Manifest { key: Key { kind, namespace, name }, object })
+    Ok(Manifest { key: Key { kind, namespace, name }, object, path: path.to_owned() })
 }
 
 fn one_line(message: &str) -> String {
@@ -242,5 +274,32 @@ mod tests {
         assert_eq!((reading.manifests.len(), reading.errors.len()), (2, 1));
         std::fs::remove_file(dir.path().join("b.yml")).unwrap();
         assert_eq!(folder.read(dir.path()).unwrap().manifests.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_being_rewritten_loses_nothing_and_one_that_says_nothing_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.yaml");
+        let mut folder = Folder::default();
+        std::fs::write(&file, "").unwrap();
+        assert!(folder.read(dir.path()).unwrap().errors.is_empty(), "it never held anything");
+        std::fs::write(&file, "{apiVersion: v1, kind: Service, metadata: {name: a}}").unwrap();
+        folder.read(dir.path()).unwrap();
+        std::fs::write(&file, "").unwrap();
+        for _ in 0..2 {
+            let reading = folder.read(dir.path()).unwrap();
+            assert_eq!((reading.manifests.len(), reading.errors.len()), (1, 1));
+        }
+        std::fs::write(&file, "# nothing any more").unwrap();
+        let reading = folder.read(dir.path()).unwrap();
+        assert_eq!((reading.manifests.len(), reading.errors.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_huge_file_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::File::create(dir.path().join("a.yaml")).unwrap().set_len(LARGEST + 1).unwrap();
+        let error = Folder::default().read(dir.path()).unwrap().errors.remove(0).to_string();
+        assert!(error.ends_with("a.yaml: it has 16777217 bytes, and at most 16777216 are read: split it"), "{error}");
     }
 }

@@ -260,7 +260,7 @@ mod tests {
     fn file(spec: Value, annotations: Value) -> BTreeMap<Key, Arc<Manifest>> {
         let metadata = json!({"name": "checkout", "namespace": "shop", "annotations": annotations});
         let object = json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease", "metadata": metadata, "spec": spec});
-        BTreeMap::from([(key(), Arc::new(Manifest { key: key(), object }))])
+        BTreeMap::from([(key(), Arc::new(Manifest { key: key(), object, path: "release.yaml".into() }))])
     }
 
     fn replace(store: &mut Store, files: BTreeMap<Key, Arc<Manifest>>) -> Vec<Change> {

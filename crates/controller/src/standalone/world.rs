@@ -1,5 +1,7 @@
 //! Standalone mode as a [`World`]: files and the store in place of the API server.
 
+use super::admission;
+use super::edit::Edit;
 use super::manifests::{Folder, Key};
 use super::state_file::{self, StateFile};
 use super::store::{Admission, Change, Store};
@@ -9,10 +11,11 @@ use crate::update::{Delta, StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serin_api::{Finding, reason};
-use std::collections::{BTreeSet, VecDeque};
+use serin_api::Finding;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 /// What standalone mode knows and does.
 #[derive(Debug)]
@@ -21,7 +24,9 @@ pub(super) struct Files {
     folder: Folder,
     store: Store,
     state: Option<StateFile>,
-    changed: mpsc::Receiver<()>,
+    changed: mpsc::Receiver<Edit>,
+    /// When the folder is read again.
+    due: Option<Instant>,
     /// Keeps the watch alive.
     _watcher: notify::RecommendedWatcher,
     inputs: VecDeque<Input>,
@@ -34,11 +39,11 @@ struct Rules;
 impl Files {
     /// Reads the folder for the first time.
     pub(super) fn open(dir: PathBuf, state: Option<PathBuf>) -> anyhow::Result<Self> {
-        let (tell, changed) = mpsc::channel(1);
+        let (tell, changed) = mpsc::channel(64);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is an event too, and would never end. One waiting word is enough: all files are read again.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                let _ = tell.try_send(());
+            if let Some(edit) = event.ok().and_then(|event| Edit::of(&event.kind)) {
+                // When many wait already all files are read again.
+                let _ = tell.try_send(edit);
             }
         })?;
         notify::Watcher::watch(&mut watcher, &dir, notify::RecursiveMode::NonRecursive)
@@ -56,7 +61,8 @@ impl Files {
             }
         };
         let inputs = empty_lists().map(Input::Update).into();
-        let mut files = Self { dir, folder: Folder::default(), store, state, changed, _watcher: watcher, inputs, told: BTreeSet::new() };
+        let mut files =
+            Self { dir, folder: Folder::default(), store, state, changed, due: None, _watcher: watcher, inputs, told: BTreeSet::new() };
         let restored: Vec<Key> = files.store.objects().map(|(key, _)| key.clone()).collect();
         files.read()?;
         // What was restored and is as the file has it is no change of the store, and still new to everyone else.
@@ -69,12 +75,17 @@ impl Files {
         let reading = self.folder.read(&self.dir)?;
         let repeated =
             reading.repeated.iter().map(|(key, path)| format!("{}: {key} is given in an earlier file too, which holds", path.display()));
-        let told: BTreeSet<String> = reading.errors.iter().map(ToString::to_string).chain(repeated).collect();
+        let mut told: BTreeSet<String> = reading.errors.iter().map(ToString::to_string).chain(repeated).collect();
+        let paths: BTreeMap<Key, PathBuf> = reading.manifests.iter().map(|(key, m)| (key.clone(), m.path.clone())).collect();
+        let changes = self.store.replace(reading.manifests, &mut Rules, Timestamp::now());
+        for (key, stored) in self.store.objects() {
+            let path = paths.get(key).map(|path| path.display());
+            told.extend(stored.refused.iter().zip(path).map(|(finding, path)| format!("{path}: {key}: {finding}")));
+        }
         for complaint in told.difference(&self.told) {
             tracing::warn!("{complaint}");
         }
         self.told = told;
-        let changes = self.store.replace(reading.manifests, &mut Rules, Timestamp::now());
         changes.iter().for_each(|change| self.tell(change));
         Ok(())
     }
@@ -88,10 +99,10 @@ impl Files {
         let name = Name { namespace: key.namespace.clone(), name: key.name.clone() };
         let value = object.map(|stored| stored.object.clone());
         let update = match key.kind.as_str() {
-            "Service" => typed(key, value).map(Update::Service),
-            "EndpointSlice" => typed(key, value).map(Update::EndpointSlice),
-            "Ingress" => typed(key, value).map(Update::Ingress),
-            "IngressClass" => typed(key, value).map(Update::IngressClass),
+            "Service" => Some(Update::Service(typed(key, value))),
+            "EndpointSlice" => Some(Update::EndpointSlice(typed(key, value))),
+            "Ingress" => Some(Update::Ingress(typed(key, value))),
+            "IngressClass" => Some(Update::IngressClass(typed(key, value))),
             "CanaryRelease" => Some(Update::CanaryRelease(value.map_or(Delta::Deleted(name.clone()), |v| Delta::Applied(Box::new(v))))),
             _ => None,
         };
@@ -121,11 +132,20 @@ impl World for Files {
             if let Some(input) = self.inputs.pop_front() {
                 return Some(input);
             }
-            self.changed.recv().await?;
-            if let Err(error) = self.read() {
-                tracing::error!("{error:#}: what was read before serves on");
+            let edit = match self.due {
+                Some(due) => timeout_at(due, self.changed.recv()).await,
+                None => Ok(self.changed.recv().await),
+            };
+            match edit {
+                Ok(edit) => self.due = Some(edit?.due(self.due)),
+                Err(_) => {
+                    self.due = None;
+                    if let Err(error) = self.read() {
+                        tracing::error!("{error:#}: what was read before serves on");
+                    }
+                    self.save_or_tell();
+                }
             }
-            self.save_or_tell();
         }
     }
 
@@ -163,11 +183,7 @@ impl World for Files {
 
 impl Admission for Rules {
     fn admit(&mut self, key: &Key, object: &mut Value) -> Vec<Finding> {
-        if key.kind != state_file::KIND {
-            return Vec::new();
-        }
-        let findings = serin_api::parse_value(object).findings;
-        findings.into_iter().filter(|finding| finding.reason == reason::INVALID_SPEC).collect()
+        admission::refusals(&key.kind, object)
     }
 
     fn uid(&mut self) -> String {
@@ -179,16 +195,11 @@ fn release(name: &Name) -> Key {
     Key { kind: state_file::KIND.to_owned(), namespace: name.namespace.clone(), name: name.name.clone() }
 }
 
-/// A kind of Kubernetes' own. One that does not parse is told of, and what is known of it goes.
-fn typed<K: DeserializeOwned>(key: &Key, object: Option<Value>) -> Option<Delta<K>> {
-    let deleted = || Delta::Deleted(Name { namespace: key.namespace.clone(), name: key.name.clone() });
-    let Some(object) = object else { return Some(deleted()) };
-    match serde_json::from_value(object) {
-        Ok(object) => Some(Delta::Applied(Box::new(object))),
-        Err(error) => {
-            tracing::warn!("{key}: {error}");
-            Some(deleted())
-        }
+/// A kind of Kubernetes' own. One that was refused from the start does not parse: it is as if it were not there.
+fn typed<K: DeserializeOwned>(key: &Key, object: Option<Value>) -> Delta<K> {
+    match object.map(serde_json::from_value) {
+        Some(Ok(object)) => Delta::Applied(Box::new(object)),
+        Some(Err(_)) | None => Delta::Deleted(Name { namespace: key.namespace.clone(), name: key.name.clone() }),
     }
 }
 

@@ -1,0 +1,65 @@
+//! What an API server would refuse, for the kinds that serin reads.
+
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serin_api::{Condition, Finding, reason};
+
+/// Everything that is wrong with an object: with a CanaryRelease all that its own content shows, with another kind its shape.
+pub fn findings(kind: &str, object: &Value) -> Vec<Finding> {
+    match kind {
+        "CanaryRelease" => serin_api::parse_value(object).findings,
+        "Service" => shape::<Service>(object),
+        "EndpointSlice" => shape::<EndpointSlice>(object),
+        "Ingress" => shape::<Ingress>(object),
+        "IngressClass" => shape::<IngressClass>(object),
+        _ => Vec::new(),
+    }
+}
+
+/// Why an API server would not store it; empty when it would.
+pub(super) fn refusals(kind: &str, object: &Value) -> Vec<Finding> {
+    findings(kind, object).into_iter().filter(|finding| finding.reason == reason::INVALID_SPEC).collect()
+}
+
+/// The first field that is not what its kind has there.
+fn shape<K: DeserializeOwned>(object: &Value) -> Vec<Finding> {
+    let Err(error) = serde_path_to_error::deserialize::<_, K>(object) else { return Vec::new() };
+    let field = match error.path().to_string() {
+        // What is wrong with the whole is that it is another kind.
+        path if path == "." => "apiVersion".to_owned(),
+        path => path,
+    };
+    let message = format!("{}.", error.inner());
+    vec![Finding { condition: Condition::Accepted, reason: reason::INVALID_SPEC, field, message }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_wrong_type_is_found_with_its_field() {
+        let path = json!({"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "a", "port": {"number": "http"}}}});
+        let told_of = |kind: &str, version: &str, spec: Value| {
+            let object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}, "spec": spec});
+            findings(kind, &object).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        for (kind, version, spec, told) in [
+            (
+                "Ingress",
+                "networking.k8s.io/v1",
+                json!({"rules": [{"http": {"paths": [path]}}]}),
+                "spec.rules[0].http.paths[0].backend.service.port.number: invalid type: string \"http\", expected i32.",
+            ),
+            ("Service", "v1", json!({"ports": 80}), "spec.ports: invalid type: integer `80`, expected a sequence."),
+            ("Service", "v2", json!({}), "apiVersion: invalid value: string \"v2\", expected v1."),
+            ("Deployment", "apps/v1", json!(7), ""),
+        ] {
+            assert_eq!(told_of(kind, version, spec), told, "{kind}");
+        }
+    }
+}
