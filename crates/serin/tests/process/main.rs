@@ -3,7 +3,10 @@
 
 mod client;
 mod commands;
+mod demo;
+mod hostile;
 mod metrics;
+mod offline;
 mod restart;
 mod running;
 mod shutdown;

@@ -94,6 +94,14 @@ impl Site {
         })
     }
 
+    /// Waits until the log says so.
+    pub(crate) fn tells(&self, text: &str) -> Result<()> {
+        eventually(&format!("{text:?} is told"), PATIENCE, || {
+            ensure!(self.running.process.log().contains(text), "{}", self.running.process.last_lines());
+            Ok(())
+        })
+    }
+
     /// `serin COMMAND checkout -n shop --admin ...`, to its end.
     pub(crate) fn command(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = serin();
