@@ -84,13 +84,14 @@ impl Standalone {
         self.admin
     }
 
-    /// Ends without failing a request: what is under way may take `grace`.
-    pub async fn stop(mut self, grace: Duration) {
-        let [controller, admin] = &mut self.tasks;
+    /// Goes on serving for `propagation`, in which clients hear that their connections end, and ends without failing a request that ends
+    /// within `grace`. Until then the files are obeyed.
+    pub async fn stop(self, propagation: Duration, grace: Duration) {
+        let [controller, admin] = self.tasks;
+        admin.abort();
+        self.proxy.drain(propagation, grace).await;
         controller.abort();
         // The controller's share of the proxy is free when its task is.
         let _ = controller.await;
-        admin.abort();
-        self.proxy.drain(Duration::ZERO, grace).await;
     }
 }

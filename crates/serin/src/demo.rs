@@ -57,7 +57,7 @@ pub(crate) async fn run(fail: bool) -> anyhow::Result<ExitCode> {
     if !well {
         println!("This is not what was announced.");
     }
-    standalone.stop(Duration::from_secs(1)).await;
+    standalone.stop(Duration::ZERO, Duration::from_secs(1)).await;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

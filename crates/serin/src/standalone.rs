@@ -10,7 +10,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long requests under way may take after SIGTERM.
+/// For how long it goes on accepting after SIGTERM: a connection that is closed while nobody uses it may meet the client's next request on
+/// the way, so clients are told first, in the answers of this time.
+const PROPAGATION: Duration = Duration::from_secs(1);
+/// How long requests under way may take after that.
 const GRACE: Duration = Duration::from_secs(25);
 
 /// The options of `serin standalone`; each is an environment variable too.
@@ -69,7 +72,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     tracing::info!(%http, %admin, "serving {}", options.manifests.display());
     until_told_to_stop().await?;
     tracing::info!("stopping: requests under way are finished");
-    standalone.stop(GRACE).await;
+    standalone.stop(PROPAGATION, GRACE).await;
     Ok(ExitCode::SUCCESS)
 }
 

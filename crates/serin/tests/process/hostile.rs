@@ -3,6 +3,7 @@
 use crate::site::{HOST, PATIENCE, Site, spec};
 use anyhow::{Result, ensure};
 use serde_json::json;
+use serin_testkit::ask::get;
 use serin_testkit::eventually;
 use serin_testkit::manifests::{ingress, release};
 
@@ -44,7 +45,7 @@ fn files_that_are_wrong_are_told_of_by_file_and_field_and_every_other_route_goes
     // And what is right is still taken up.
     site.write("more.yaml", &ingress("shop", "more", "more.example", "/", "checkout-v2"))?;
     eventually("another route is served", PATIENCE, || {
-        let answer = site.client()?.get("more.example", "/")?;
+        let answer = get(site.running.http, "/", &[("Host", "more.example")])?;
         ensure!(answer.body == "v2\n", "{answer:?}");
         Ok(())
     })

@@ -3,6 +3,7 @@
 use crate::site::{HOST, PATIENCE, Site, spec};
 use anyhow::{Result, ensure};
 use serde_json::json;
+use serin_testkit::ask::get;
 use serin_testkit::eventually;
 use std::collections::BTreeSet;
 
@@ -10,9 +11,8 @@ use std::collections::BTreeSet;
 fn names_and_types_of_metrics_are_those_that_are_kept() -> Result<()> {
     let site = Site::start(&spec(&json!({"split": {"by": "Request"}, "strategy": {"percentage": 10}})))?;
     site.reaches("Steady", "10")?;
-    let mut client = site.client()?;
-    client.sides(HOST, 1_000)?;
-    assert_eq!(client.get(HOST, "/%00")?.status, 400, "only what went wrong is among the errors");
+    site.client()?.sides(HOST, 1_000)?;
+    assert_eq!(get(site.running.http, "/%00", &[("Host", HOST)])?.status, 400, "only what went wrong is among the errors");
     let metrics = eventually("the weight is measured", PATIENCE, || {
         let metrics = site.running.ask("/metrics")?.body;
         ensure!(metrics.contains("serin_release_weight_measured"), "{metrics}");

@@ -4,12 +4,14 @@ use crate::site::{HOST, PATIENCE, Site, spec};
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use serin_testkit::ask::get;
 use serin_testkit::eventually;
 
 /// The threshold that a request is decided with, as its answer says.
 fn k(site: &Site) -> Result<f64> {
-    let decision = site.client()?.get(HOST, "/")?.decision;
-    decision.rsplit_once("k=").and_then(|(_, k)| k.parse().ok()).with_context(|| format!("no k in {decision:?}"))
+    let answer = get(site.running.http, "/", &[("Host", HOST)])?;
+    let k = answer.header("Serin-Decision").and_then(|decision| decision.rsplit_once("k=")?.1.parse().ok());
+    k.with_context(|| format!("no k in {answer:?}"))
 }
 
 /// The line of a segment at a moment, in buckets.

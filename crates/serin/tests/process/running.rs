@@ -1,8 +1,8 @@
 //! A `serin standalone` that runs.
 
-use crate::client::{Answer, Client};
 use crate::site::PATIENCE;
 use anyhow::{Context, Result, ensure};
+use serin_testkit::ask::{Answer, get};
 use serin_testkit::eventually;
 use serin_testkit::process::Process;
 use std::fs;
@@ -59,7 +59,7 @@ impl Running {
 
     /// What the admin port answers.
     pub(crate) fn ask(&self, path: &str) -> Result<Answer> {
-        Client::connect(self.admin)?.get(&self.admin.to_string(), path)
+        get(self.admin, path, &[("Host", "localhost")])
     }
 
     /// The value of a series on `/metrics`.

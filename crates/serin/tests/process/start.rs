@@ -4,6 +4,7 @@ use crate::running::serin;
 use crate::site::{HOST, Site, spec};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use serin_testkit::ask::get;
 
 #[test]
 fn the_addresses_it_got_are_the_first_two_lines() -> Result<()> {
@@ -15,7 +16,7 @@ fn the_addresses_it_got_are_the_first_two_lines() -> Result<()> {
         printed.contains(&format!("http   http://{http}\nadmin  http://{admin}  (serin watch --admin {admin})\n")),
         "the lines are copied into a terminal as they are: {printed}"
     );
-    assert_eq!(site.client()?.get(HOST, "/")?.body, "v1\n");
+    assert_eq!(get(http, "/", &[("Host", HOST)])?.body, "v1\n");
     Ok(())
 }
 
