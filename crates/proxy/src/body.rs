@@ -5,6 +5,7 @@ use crate::origin::Answer;
 use crate::record::Record;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -25,6 +26,8 @@ enum Content {
     /// An answer of serin's own.
     Text(Option<Bytes>),
     Origin(Answer),
+    /// What an origin sends before it has all of the request.
+    Early(Rc<RefCell<Answer>>),
 }
 
 /// A body that ended early. Whoever sends it on breaks off, so that nobody takes what came for the whole.
@@ -43,18 +46,24 @@ impl ResponseBody {
         Self { content: Content::Origin(answer), record, connection, limit }
     }
 
+    /// What an origin sends before it has all of the request: whoever drives the client's connection sends that on, also while the client
+    /// takes nothing of the answer and so nobody asks for more of it.
+    pub(crate) fn early(answer: Rc<RefCell<Answer>>, record: Record, connection: Rc<Connection>, limit: Option<Pin<Box<Sleep>>>) -> Self {
+        Self { content: Content::Early(answer), record, connection, limit }
+    }
+
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
-        let answer = match &mut self.content {
-            Content::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Content::Origin(answer) => answer,
-        };
         if let Some(limit) = &mut self.limit
             && limit.as_mut().poll(cx).is_ready()
         {
             self.record.fail(crate::Failure::RequestTimeout);
             return Poll::Ready(Some(Err(Incomplete)));
         }
-        let frame = ready!(answer.poll_frame(cx));
+        let frame = ready!(match &mut self.content {
+            Content::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Content::Origin(answer) => answer.poll_frame(cx),
+            Content::Early(answer) => answer.borrow_mut().poll_frame(cx),
+        });
         Poll::Ready(frame.map(|frame| {
             frame.map_err(|failure| {
                 self.record.fail(failure);
@@ -82,6 +91,7 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Text(text) => text.is_none(),
             Content::Origin(answer) => answer.is_over(),
+            Content::Early(answer) => answer.borrow().is_over(),
         }
     }
 
@@ -89,6 +99,7 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
             Content::Origin(answer) => answer.size_hint(),
+            Content::Early(answer) => answer.borrow().size_hint(),
         }
     }
 }

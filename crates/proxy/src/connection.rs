@@ -6,6 +6,8 @@ use crate::worker::Worker;
 use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -20,9 +22,14 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr) 
     let connection = Rc::new(Connection::default());
     let io = ClientIo::new(stream, Rc::clone(&connection), worker.settings.timeouts, worker.settings.limits.head);
     let trusted = worker.settings.client_ip.trusts(peer);
-    let client = Rc::new(Client { connection: Rc::clone(&connection), peer, peer_text, trusted });
+    let client = Rc::new(Client { connection: Rc::clone(&connection), peer, peer_text, trusted, early: RefCell::default() });
     let service = service_fn(|request| service::serve(Rc::clone(worker), Rc::clone(&client), request));
     let mut exchanges = pin!(worker.http.serve_connection(TokioIo::new(io), service));
+    let mut exchanges = poll_fn(|cx| {
+        let over = exchanges.as_mut().poll(cx);
+        client.send_on(cx);
+        over
+    });
     let mut draining = worker.drains();
     // How a connection ends was told where it was seen: by its gate, its request or its response.
     tokio::select! {

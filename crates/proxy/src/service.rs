@@ -17,9 +17,11 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use serin_routing::{Route, RouteRelease};
 use serin_split::{Side, decide};
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::task::Context;
 use std::time::Duration;
 use tokio::time::{sleep_until, timeout_at};
 
@@ -33,12 +35,24 @@ pub(crate) struct Client {
     pub(crate) peer_text: HeaderValue,
     /// Whether it may speak for others.
     pub(crate) trusted: bool,
+    /// The answer under way, if it came before all of its request.
+    pub(crate) early: RefCell<Weak<RefCell<Answer>>>,
 }
 
 /// Where a request goes.
 struct Plan {
     endpoints: Rc<Endpoints>,
     side: Side,
+}
+
+impl Client {
+    /// Sends on what an origin answered before it had it.
+    pub(crate) fn send_on(&self, cx: &mut Context<'_>) {
+        if let Some(answer) = self.early.borrow().upgrade() {
+            // A failure is told to whoever asks for more of the answer.
+            let _ = answer.borrow_mut().send(cx);
+        }
+    }
 }
 
 /// Answers one request. What fails is answered too; only a body can still end early.
@@ -77,7 +91,13 @@ pub(crate) async fn serve(
     let limit = limit.map(|limit| Box::pin(sleep_until(limit)));
     let mut response = Response::from_parts(parts, ());
     finish(&mut response, &record, &worker, &client);
-    Ok(response.map(|()| ResponseBody::origin(answer, record, Rc::clone(&client.connection), limit)))
+    let connection = Rc::clone(&client.connection);
+    if !answer.is_early() {
+        return Ok(response.map(|()| ResponseBody::origin(answer, record, connection, limit)));
+    }
+    let answer = Rc::new(RefCell::new(answer));
+    client.early.replace(Rc::downgrade(&answer));
+    Ok(response.map(|()| ResponseBody::early(answer, record, connection, limit)))
 }
 
 /// Takes from the table all that the request needs, and makes its head the one that the origin gets.

@@ -19,6 +19,10 @@ pub(crate) struct Answer {
     connection: Option<Box<Connection>>,
     /// A request that is still on its way: an origin may answer before it has all of it.
     upload: Option<Box<Upload>>,
+    /// What ended that request.
+    failure: Option<Failure>,
+    /// A write failed. That took the error with it which reading would have met, so what looks like an end may be a reset.
+    is_cut: bool,
     keep_alive: bool,
     rest: Rest,
 }
@@ -42,9 +46,9 @@ impl Answer {
             Extent::Framed(Framing::Length(length)) => Rest::Length(length),
             Extent::Framed(Framing::Chunked) => Rest::Chunked(Chunked::default(), BytesMut::new()),
         };
-        let keep_alive = head.keep_alive && !upload.is_cut();
+        let is_cut = upload.is_cut();
         let upload = (!upload.is_over()).then(|| Box::new(std::mem::take(upload)));
-        let mut answer = Self { pool, connection: Some(connection), upload, keep_alive, rest };
+        let mut answer = Self { pool, connection: Some(connection), upload, failure: None, is_cut, keep_alive: head.keep_alive, rest };
         if answer.is_over() {
             answer.end();
         }
@@ -54,6 +58,20 @@ impl Answer {
     /// Whether all of it was given.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.rest, Rest::Nothing)
+    }
+
+    /// Whether its request is still on its way.
+    pub(crate) fn is_early(&self) -> bool {
+        self.connection.is_some() && self.upload.is_some()
+    }
+
+    /// Sends more of the request.
+    pub(crate) fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        if let (Some(connection), Some(upload), None) = (&mut self.connection, &mut self.upload, self.failure) {
+            self.failure = connection.send(cx, upload).err();
+            self.is_cut = upload.is_cut();
+        }
+        self.failure.map_or(Ok(()), Err)
     }
 
     /// How much is still to come, where that was said.
@@ -82,13 +100,12 @@ impl Answer {
                 }
                 Taken::Nothing => {}
             }
-            if let Some(upload) = &mut self.upload {
-                connection.send(cx, upload)?;
-            }
+            self.send(cx)?;
+            let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
             let limit = connection.timeouts.origin_idle;
             match connection.fill(cx, PIECE) {
                 Poll::Ready(Ok(1..)) => connection.read.stop(),
-                Poll::Ready(Ok(0)) if matches!(self.rest, Rest::UntilClose) => self.rest = Rest::Nothing,
+                Poll::Ready(Ok(0)) if matches!(self.rest, Rest::UntilClose) && !self.is_cut => self.rest = Rest::Nothing,
                 Poll::Ready(_) => return Poll::Ready(Some(Err(Failure::OriginReset))),
                 Poll::Pending => {
                     ready!(connection.poll_wait(cx, limit, self.upload.as_deref()));
@@ -103,7 +120,8 @@ impl Answer {
         self.rest = Rest::Nothing;
         if let Some(connection) = self.connection.take()
             && self.keep_alive
-            && self.upload.as_ref().is_none_or(|upload| upload.is_whole())
+            && !self.is_cut
+            && self.upload.as_ref().is_none_or(|upload| upload.is_over())
             && connection.held.is_empty()
         {
             self.pool.keep(connection);

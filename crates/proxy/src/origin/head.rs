@@ -13,8 +13,10 @@ const FIELDS: usize = 12;
 pub(super) fn request(parts: &request::Parts, chunked: bool) -> Vec<u8> {
     let mut head = Vec::with_capacity(512);
     let mut put = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| head.extend_from_slice(piece));
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    put(&[parts.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    // That of an absolute target may begin with its query.
+    let root: &[u8] = if target.starts_with(['/', '*']) { b"" } else { b"/" };
+    put(&[parts.method.as_str().as_bytes(), b" ", root, target.as_bytes(), b" HTTP/1.1\r\n"]);
     for (name, value) in parts.headers.iter().filter(|(name, _)| *name != header::TRANSFER_ENCODING) {
         put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
     }
@@ -66,6 +68,8 @@ mod tests {
         assert_eq!(text(false), "POST /a?b=c HTTP/1.1\r\nhost: shop\r\nx-a: 1\r\nx-a: 2\r\n\r\n");
         let (parts, ()) = Request::options("*").body(()).expect("a request").into_parts();
         assert!(super::request(&parts, false).starts_with(b"OPTIONS * HTTP/1.1\r\n"));
+        let (parts, ()) = Request::get("http://shop?a=b").body(()).expect("a request").into_parts();
+        assert!(super::request(&parts, false).starts_with(b"GET /?a=b HTTP/1.1\r\n"));
     }
 
     #[test]

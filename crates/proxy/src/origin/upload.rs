@@ -83,11 +83,6 @@ impl Upload {
         self.is_cut
     }
 
-    /// Whether the origin got all of it.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.is_over() && !self.is_cut
-    }
-
     /// Begins anew; `false`, and nothing changes, when that may do a thing twice.
     pub(crate) fn begin_anew(&mut self) -> bool {
         let may = self.written == 0 || self.is_repeatable;

@@ -122,6 +122,17 @@ fn absolute_target_goes_on_in_origin_form() {
 }
 
 #[test]
+fn absolute_target_without_a_path_goes_on_with_the_root() {
+    let origin = Origin::saying("");
+    let proxy = serve(settings(), everything_to(&[origin.address]));
+    let mut client = Client::of(&proxy);
+    for (target, line) in [("http://a", "GET / HTTP/1.1"), ("http://a?b=c", "GET /?b=c HTTP/1.1"), ("http://a/?b", "GET /?b HTTP/1.1")] {
+        assert_eq!(client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).response().status(), 200);
+        assert_eq!(origin.heard().last().map(|request| request.line.as_str()), Some(line));
+    }
+}
+
+#[test]
 fn upgrade_is_not_passed_on() {
     let origin = Origin::saying("no");
     let proxy = serve(settings(), everything_to(&[origin.address]));

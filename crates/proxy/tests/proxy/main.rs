@@ -4,6 +4,7 @@ mod basics;
 #[path = "../cases/requests.rs"]
 mod cases;
 mod continuity;
+mod duplex;
 mod framing;
 #[path = "../gate/support.rs"]
 mod gate;

@@ -81,7 +81,7 @@ fn write_endlessly(mut stream: TcpStream, sent: &AtomicUsize) {
 }
 
 /// Waits until nothing more goes out; how much did.
-fn held_back(sent: &AtomicUsize) -> usize {
+pub(crate) fn held_back(sent: &AtomicUsize) -> usize {
     let (mut last, mut same) = (0, 0);
     while same < 20 {
         std::thread::park_timeout(std::time::Duration::from_millis(10));
