@@ -6,16 +6,20 @@
 
 mod answer;
 mod head;
+mod rest;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use crate::failure::Failure;
-use crate::gate::response::{ResponseHead, ResponseReader};
-use crate::gate::{self, Fault};
+use crate::gate;
+use crate::gate::response::ResponseHead;
 use crate::io::Deadline;
 use crate::pool::Permit;
 use crate::settings::Timeouts;
 pub(crate) use answer::Answer;
 use bytes::BytesMut;
+use head::Heads;
 use http::response::Parts;
 use std::future::poll_fn;
 use std::io;
@@ -32,8 +36,6 @@ pub(crate) use upload::Upload;
 const PIECE: usize = 16 * 1024;
 /// How much is read at once where a head is expected.
 const HEAD_PIECE: usize = 4 * 1024;
-/// Interim responses to one request; more are no origin's way of working.
-const INTERIM: u8 = 16;
 
 /// One connection, used by one request at a time.
 #[derive(Debug)]
@@ -83,39 +85,19 @@ impl Connection {
         self.answered = false;
         self.read.stop();
         self.write.stop();
-        let mut reader = ResponseReader::new(upload.is_head());
-        let mut interim = 0;
-        poll_fn(|cx| self.poll_head(cx, upload, &mut reader, &mut interim)).await
+        let mut heads = Heads::new(upload.is_head());
+        poll_fn(|cx| self.poll_head(cx, upload, &mut heads)).await
     }
 
-    fn poll_head(
-        &mut self,
-        cx: &mut Context<'_>,
-        upload: &mut Upload,
-        reader: &mut ResponseReader,
-        interim: &mut u8,
-    ) -> Poll<Result<(Parts, ResponseHead), Failure>> {
+    fn poll_head(&mut self, cx: &mut Context<'_>, upload: &mut Upload, heads: &mut Heads) -> Poll<Result<(Parts, ResponseHead), Failure>> {
         if self.send(cx, upload)? {
             // The wait for the answer begins with the last byte that went out.
             self.read.start(self.timeouts.first_byte);
         }
         loop {
-            if let Some(head) = reader.read(&self.held, &self.limits).map_err(Failure::Response)? {
-                let bytes = self.held.split_to(head.length).freeze();
-                if head.status == 101 {
-                    return Poll::Ready(Err(Failure::Response(Fault::EarlyTunnel)));
-                }
-                if !head.is_interim() {
-                    self.read.stop();
-                    let parts = head::response(head.status, &bytes).ok_or(Failure::Response(Fault::FieldName))?;
-                    return Poll::Ready(Ok((parts, head)));
-                }
-                *interim += 1;
-                if *interim > INTERIM {
-                    return Poll::Ready(Err(Failure::Unasked));
-                }
-                *reader = ResponseReader::new(upload.is_head());
-                continue;
+            if let Some(head) = heads.take(&mut self.held, &self.limits)? {
+                self.read.stop();
+                return Poll::Ready(Ok(head));
             }
             match self.fill(cx, HEAD_PIECE) {
                 Poll::Ready(Ok(1..)) => self.answered = true,

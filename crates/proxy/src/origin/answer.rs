@@ -1,13 +1,11 @@
 //! The body of a response on its way from an origin.
 
-use super::{Connection, PIECE, Upload, head};
+use super::rest::{Rest, Taken};
+use super::{Connection, PIECE, Upload};
 use crate::failure::Failure;
-use crate::forward;
-use crate::gate::chunked::{Chunked, Piece};
-use crate::gate::response::{Extent, ResponseHead};
-use crate::gate::{Fault, Framing};
+use crate::gate::response::ResponseHead;
 use crate::pool::Pool;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -27,28 +25,20 @@ pub(crate) struct Answer {
     rest: Rest,
 }
 
-/// What is still to come.
-#[derive(Debug)]
-enum Rest {
-    Nothing,
-    Length(u64),
-    /// With the trailers as far as they came.
-    Chunked(Chunked, BytesMut),
-    UntilClose,
-}
-
 impl Answer {
     /// The body behind this head.
     pub(crate) fn new(pool: Rc<Pool>, connection: Box<Connection>, upload: &mut Upload, head: &ResponseHead) -> Self {
-        let rest = match head.extent {
-            Extent::UntilClose => Rest::UntilClose,
-            Extent::Framed(Framing::None | Framing::Length(0)) => Rest::Nothing,
-            Extent::Framed(Framing::Length(length)) => Rest::Length(length),
-            Extent::Framed(Framing::Chunked) => Rest::Chunked(Chunked::default(), BytesMut::new()),
-        };
         let is_cut = upload.is_cut();
         let upload = (!upload.is_over()).then(|| Box::new(std::mem::take(upload)));
-        let mut answer = Self { pool, connection: Some(connection), upload, failure: None, is_cut, keep_alive: head.keep_alive, rest };
+        let mut answer = Self {
+            pool,
+            connection: Some(connection),
+            upload,
+            failure: None,
+            is_cut,
+            keep_alive: head.keep_alive,
+            rest: Rest::of(head.extent),
+        };
         if answer.is_over() {
             answer.end();
         }
@@ -87,7 +77,7 @@ impl Answer {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         loop {
             let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
-            match take(&mut self.rest, &mut connection.held).map_err(Failure::Response)? {
+            match self.rest.take(&mut connection.held).map_err(Failure::Response)? {
                 Taken::Frame(frame) => {
                     if self.is_over() {
                         self.end();
@@ -127,42 +117,4 @@ impl Answer {
             self.pool.keep(connection);
         }
     }
-}
-
-enum Taken {
-    Frame(Frame<Bytes>),
-    End,
-    Nothing,
-}
-
-/// Takes the next piece of a body from what is held.
-fn take(rest: &mut Rest, held: &mut BytesMut) -> Result<Taken, Fault> {
-    match rest {
-        Rest::Nothing => return Ok(Taken::End),
-        _ if held.is_empty() => {}
-        Rest::Length(left) => {
-            let piece = usize::try_from(*left).map_or(held.len(), |left| left.min(held.len()));
-            *left -= piece as u64;
-            if *left == 0 {
-                *rest = Rest::Nothing;
-            }
-            return Ok(Taken::Frame(Frame::data(held.split_to(piece).freeze())));
-        }
-        Rest::UntilClose => return Ok(Taken::Frame(Frame::data(held.split().freeze()))),
-        Rest::Chunked(chunked, trailers) => match chunked.piece(held, trailers)? {
-            Piece::More => held.clear(),
-            Piece::Data { skip, length } => {
-                held.advance(skip);
-                return Ok(Taken::Frame(Frame::data(held.split_to(length).freeze())));
-            }
-            Piece::End { skip } => {
-                held.advance(skip);
-                let mut fields = head::fields(&trailers.split().freeze()).ok_or(Fault::Trailer)?;
-                forward::trailers(&mut fields);
-                *rest = Rest::Nothing;
-                return Ok(if fields.is_empty() { Taken::End } else { Taken::Frame(Frame::trailers(fields)) });
-            }
-        },
-    }
-    Ok(Taken::Nothing)
 }

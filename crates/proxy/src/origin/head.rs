@@ -1,6 +1,9 @@
 //! Heads as they stand on the wire: a request's from its parts, and the parts of a response.
 
-use bytes::Bytes;
+use crate::failure::Failure;
+use crate::gate::response::{ResponseHead, ResponseReader};
+use crate::gate::{Fault, Limits};
+use bytes::{Bytes, BytesMut};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request};
 use hyper::ext::ReasonPhrase;
@@ -8,6 +11,43 @@ use memchr::memchr;
 
 /// Fields that a response's map has room for before it grows.
 const FIELDS: usize = 12;
+/// Interim responses to one request; more are no origin's way of working.
+const INTERIM: u8 = 16;
+
+/// The heads that answer one request: interim ones, which end here, and at last the final one.
+#[derive(Debug)]
+pub(super) struct Heads {
+    to_head: bool,
+    reader: ResponseReader,
+    interim: u8,
+}
+
+impl Heads {
+    /// For a request whose method is HEAD or not.
+    pub(super) fn new(to_head: bool) -> Self {
+        Self { to_head, reader: ResponseReader::new(to_head), interim: 0 }
+    }
+
+    /// Takes the final head from what is held, once it is there.
+    pub(super) fn take(&mut self, held: &mut BytesMut, limits: &Limits) -> Result<Option<(Parts, ResponseHead)>, Failure> {
+        while let Some(head) = self.reader.read(held, limits).map_err(Failure::Response)? {
+            let bytes = held.split_to(head.length).freeze();
+            if head.status == 101 {
+                return Err(Failure::Response(Fault::EarlyTunnel));
+            }
+            if !head.is_interim() {
+                let parts = response(head.status, &bytes).ok_or(Failure::Response(Fault::FieldName))?;
+                return Ok(Some((parts, head)));
+            }
+            self.interim += 1;
+            if self.interim > INTERIM {
+                return Err(Failure::Unasked);
+            }
+            self.reader = ResponseReader::new(self.to_head);
+        }
+        Ok(None)
+    }
+}
 
 /// The head of a request, in origin form (RFC 9112, section 3.2.1). What frames its body is written as serin sends it.
 pub(super) fn request(parts: &request::Parts, chunked: bool) -> Vec<u8> {
@@ -25,7 +65,7 @@ pub(super) fn request(parts: &request::Parts, chunked: bool) -> Vec<u8> {
 }
 
 /// The parts of a response, from a head that passed the gate. `None` when the `http` crate takes one of its fields for bad after all.
-pub(super) fn response(status: u16, head: &Bytes) -> Option<Parts> {
+fn response(status: u16, head: &Bytes) -> Option<Parts> {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = StatusCode::from_u16(status).ok()?;
     let line = memchr(b'\r', head)?;

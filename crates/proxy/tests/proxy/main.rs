@@ -1,5 +1,6 @@
 //! The proxy on loopback: real sockets, hostile clients, lying origins.
 
+mod answers;
 mod basics;
 #[path = "../cases/requests.rs"]
 mod cases;
@@ -12,6 +13,7 @@ mod limits;
 #[path = "../gate/mutate.rs"]
 mod mutate;
 mod origins;
+mod retries;
 mod split;
 mod streams;
 mod support;
