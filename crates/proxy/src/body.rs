@@ -1,5 +1,6 @@
 //! Bodies on their way through: streamed piece by piece, each pulled by whoever takes it, so that back-pressure reaches the other end.
 
+use crate::failure::Failure;
 use crate::io::Connection;
 use crate::origin::Answer;
 use crate::record::Record;
@@ -56,7 +57,7 @@ impl ResponseBody {
         if let Some(limit) = &mut self.limit
             && limit.as_mut().poll(cx).is_ready()
         {
-            self.record.fail(crate::Failure::RequestTimeout);
+            self.record.fail(Failure::RequestTimeout);
             return Poll::Ready(Some(Err(Incomplete)));
         }
         let frame = ready!(match &mut self.content {
@@ -66,7 +67,10 @@ impl ResponseBody {
         });
         Poll::Ready(frame.map(|frame| {
             frame.map_err(|failure| {
-                self.record.fail(failure);
+                self.record.fail(match failure {
+                    Failure::ClientLeft => self.connection.broken().map_or(failure, Failure::from),
+                    _ => failure,
+                });
                 Incomplete
             })
         }))

@@ -169,3 +169,18 @@ fn length_over_all_bytes_there_are_is_passed_on_and_never_whole() {
         eventually("it is counted", || proxy.counters().totals().failures.get("reset") == Some(&1));
     }
 }
+
+#[test]
+fn client_of_http_1_0_hears_of_no_chunks() {
+    let origin = Origin::answering(|request| {
+        let status = if request.line.contains("/304") { "304 Not Modified" } else { "200 OK" };
+        let body = if request.line.starts_with("GET /200") { "0\r\nX-Sum: 1\r\n\r\n" } else { "" };
+        format!("HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n{body}").into_bytes()
+    });
+    let proxy = serve(settings(), everything_to(&[origin.address]));
+    for request in ["GET /200", "GET /304", "HEAD /200"] {
+        let answer = Client::of(&proxy).send(format!("{request} HTTP/1.0\r\n\r\n")).rest();
+        let text = String::from_utf8(answer).expect("text");
+        assert!(text.ends_with("\r\n\r\n") && !text.to_ascii_lowercase().contains("transfer-encoding"), "{request}: {text}");
+    }
+}

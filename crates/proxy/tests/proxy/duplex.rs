@@ -1,10 +1,12 @@
 //! Answers that come while their request is still on its way.
 
 use crate::support::{Client, Message, Origin, eventually, everything_to, serve, settings};
+use serin_proxy::{Settings, Timeouts};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// More than all buffers of the system and of the proxy can hold together.
 const ENDLESS: usize = 256 * 1024 * 1024;
@@ -179,6 +181,51 @@ fn body_until_the_end_of_a_connection_that_is_reset_is_not_whole() {
 }
 
 #[test]
+fn origin_that_answers_early_and_then_takes_nothing_is_cut_off() {
+    let origin = Origin::talking(|mut stream| {
+        head_of(&mut unbuffered(&stream));
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").ok();
+        std::thread::park();
+    });
+    let timeouts = Timeouts { origin_idle: Duration::from_millis(100), ..Timeouts::default() };
+    let proxy = serve(Settings { timeouts, ..settings() }, everything_to(&[origin.address]));
+    let mut client = Client::of(&proxy);
+    client.send(post(ENDLESS));
+    send_on(&client, ENDLESS);
+    assert_eq!(client.try_response(false), None);
+    eventually("it is counted", || proxy.counters().totals().failures.get("origin-idle") == Some(&1));
+    assert_eq!(proxy.counters().totals().upstream_connections, 0);
+}
+
+#[test]
+fn request_that_turns_out_bad_after_its_answer_began_ends_both_and_is_counted_as_what_it_is() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let bytes = Arc::clone(&heard);
+    let origin = Origin::talking(move |mut stream| {
+        let mut reader = unbuffered(&stream);
+        head_of(&mut reader);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").ok();
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).ok();
+        bytes.lock().expect("no panic").push(all);
+    });
+    let timeouts = Timeouts { body_idle: Duration::from_millis(400), ..Timeouts::default() };
+    let proxy = serve(Settings { timeouts, ..settings() }, everything_to(&[origin.address]));
+    for (turn, rest, label) in [(1, "x\r\n", "chunk-size"), (2, "", "body-timeout")] {
+        let mut client = Client::of(&proxy);
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+        head_of(&mut client.reader);
+        let mut start = [0; 8];
+        client.reader.read_exact(&mut start).expect("what came before");
+        client.send(rest);
+        assert_eq!(client.try_rest().unwrap_or_default(), b"", "no last chunk");
+        eventually("the origin is let go", || heard.lock().expect("no panic").len() == turn);
+        assert_eq!(heard.lock().expect("no panic").last().map(Vec::as_slice), Some(&b"1\r\na\r\n"[..]), "no last chunk");
+        eventually("it is counted", || proxy.counters().totals().failures.get(label) == Some(&1));
+    }
+}
+
+#[test]
 fn answers_of_one_fast_origin_keep_no_other_client_waiting() {
     let fast = Origin::talking(|mut stream| {
         Message::read(&mut unbuffered(&stream), false);
@@ -186,7 +233,7 @@ fn answers_of_one_fast_origin_keep_no_other_client_waiting() {
         let chunks = b"1\r\na\r\n".repeat(8192);
         while stream.write_all(&chunks).is_ok() {}
     });
-    let proxy = serve(serin_proxy::Settings { workers: 1, ..settings() }, everything_to(&[fast.address]));
+    let proxy = serve(Settings { workers: 1, ..settings() }, everything_to(&[fast.address]));
     let mut greedy = Client::of(&proxy);
     greedy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut reader = greedy.stream.try_clone().expect("a stream");

@@ -18,3 +18,4 @@ mod split;
 mod streams;
 mod support;
 mod told;
+mod uploads;

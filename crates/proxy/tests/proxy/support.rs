@@ -146,6 +146,11 @@ impl Origin {
         self.heard.lock().expect("no panic").clone()
     }
 
+    /// Forgets them.
+    pub(crate) fn forget(&self) {
+        self.heard.lock().expect("no panic").clear();
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.heard.lock().expect("no panic").len()
     }
