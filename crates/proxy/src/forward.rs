@@ -66,7 +66,9 @@ fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
     let goes = |name: &&HeaderName| is_of_a_connection(name.as_str()) || unwanted(name.as_str());
     let mut gone: Vec<HeaderName> = headers.keys().filter(goes).cloned().collect();
     if gone.contains(&header::CONNECTION) {
-        let options = headers.get_all(header::CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
+        let lines = headers.get_all(header::CONNECTION).iter().map(HeaderValue::as_bytes);
+        let naming = lines.filter(|line| !matches!(*line, b"keep-alive" | b"close"));
+        let options = naming.flat_map(|line| line.split(|&b| b == b','));
         let named = options.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
         gone.extend(named.filter(|name| ![header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name)));
     }
