@@ -186,10 +186,10 @@ impl Engine {
         }
     }
 
-    /// A write did not go through: the release is decided again in a moment.
-    pub fn write_failed(&mut self, name: &Name, now: Timestamp) {
+    /// A write onto this `resourceVersion` did not go through: the release is decided again in a moment.
+    pub fn write_failed(&mut self, name: &Name, from: &str, now: Timestamp) {
         if let Some(tracked) = self.releases.get_mut(&key(name)) {
-            tracked.write_failed(now);
+            tracked.write_failed(from, now);
         }
     }
 

@@ -45,7 +45,12 @@ pub enum Input {
         cut: Vec<String>,
     },
     /// A status was not written: the release is to be decided again.
-    NotWritten(Name),
+    NotWritten {
+        /// Of which release.
+        name: Name,
+        /// The `resourceVersion` that it was decided from.
+        from: String,
+    },
 }
 
 /// Runs until the world ends.
@@ -93,7 +98,7 @@ fn take(engine: &mut Engine, input: Input) {
         Input::Update(update) => engine.apply(update),
         Input::Refused(name, findings) => engine.refused(&name, findings),
         Input::Written { name, cut } => engine.written(&name, cut),
-        Input::NotWritten(name) => engine.write_failed(&name, Timestamp::now()),
+        Input::NotWritten { name, from } => engine.write_failed(&name, &from, Timestamp::now()),
     }
 }
 

@@ -59,7 +59,7 @@ impl World for Cluster {
                         Outcome::Refused(why) | Outcome::Unanswered(why) => tracing::warn!("status is not written: {why}"),
                         outcome => tracing::debug!(?outcome, "status is not written"),
                     }
-                    Input::NotWritten(write.name)
+                    Input::NotWritten { name: write.name, from: write.resource_version }
                 }
             };
             // The loop ends before its world does only when the process ends.

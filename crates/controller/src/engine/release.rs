@@ -221,9 +221,12 @@ impl Tracked {
         self.current = None;
     }
 
-    /// A write did not go through: the release is decided again, from whatever object is there by then.
-    pub(super) fn write_failed(&mut self, now: Timestamp) {
-        self.waits_until = now.checked_add(RETRY).ok();
+    /// A write did not go through: the release is decided again, from whatever object is there by then. The one that it conflicted with
+    /// may have come before the answer; then nothing is left to wait for.
+    pub(super) fn write_failed(&mut self, from: &str, now: Timestamp) {
+        if self.object["metadata"]["resourceVersion"] == from {
+            self.waits_until = now.checked_add(RETRY).ok();
+        }
     }
 }
 
@@ -256,6 +259,17 @@ fn manager_of(object: &Value, annotation: &str) -> Option<String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_write_that_failed_waits_only_for_an_object_that_has_not_come_yet() {
+        let object = |version: &str| json!({"metadata": {"uid": "u", "resourceVersion": version}});
+        let mut release = Tracked::new(object("1"));
+        release.write_failed("1", Timestamp::UNIX_EPOCH);
+        assert_eq!(release.waits_until, Timestamp::UNIX_EPOCH.checked_add(RETRY).ok());
+        release.replace(object("2"));
+        release.write_failed("1", Timestamp::UNIX_EPOCH);
+        assert_eq!(release.waits_until, None, "the object that it conflicted with is here");
+    }
 
     #[test]
     fn what_an_older_crd_does_not_have_is_told_by_name_and_number() {

@@ -159,7 +159,7 @@ impl World for Files {
                 self.save_or_tell();
                 self.tell(&Change::Applied(key));
             }
-            Err(_) => self.inputs.push_back(Input::NotWritten(write.name)),
+            Err(_) => self.inputs.push_back(Input::NotWritten { name: write.name, from: write.resource_version }),
         }
     }
 

@@ -3,10 +3,13 @@
 #![cfg(target_os = "linux")]
 
 mod analysis;
+mod churn;
 mod columns;
+mod continuity;
 mod discipline;
 mod examples;
 mod life;
 mod manual;
+mod memory;
 mod refused;
 mod site;

@@ -8,6 +8,7 @@ use serin_testkit::load::Plan;
 use serin_testkit::origin::{LABEL, Origin};
 use serin_testkit::process::Process;
 use serin_testkit::{eventually, manifests};
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -143,6 +144,11 @@ impl Serin {
         (self.address, 9901).into()
     }
 
+    /// Its metrics. It answers between two tables, so what was published before is what every worker serves.
+    pub(crate) fn metrics(&self) -> Result<String> {
+        Ok(ask::get(self.admin(), "/metrics", &[("Host", "admin")])?.body)
+    }
+
     /// A request to this host of this user.
     pub(crate) fn ask(&self, host: &str, path: &str, user: &str) -> Result<Answer> {
         ask::get(self.http(), path, &[("Host", host), ("X-User", user)])
@@ -162,6 +168,13 @@ impl Serin {
             ensure!(seen == label, "{seen} answers");
             Ok(())
         })
+    }
+
+    /// The memory that it occupies, in KiB.
+    pub(crate) fn rss(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).context("it has ended")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")
     }
 }
 
