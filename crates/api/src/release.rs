@@ -147,6 +147,8 @@ pub enum Override {
     Exact(Source, String, Side),
     /// A value that matches this regular expression, which compiles.
     Regex(Source, String, Side),
+    /// A consumer in any of these groups.
+    ConsumerGroups(Vec<String>, Side),
 }
 
 /// Where an override reads.
@@ -186,13 +188,31 @@ pub enum Strategy {
         /// How long the whole line takes.
         duration: SignedDuration,
     },
+    /// By group alone: no bucket decides.
+    Groups(Groups),
     /// One step after another, then everyone. Weights never fall.
     Steps(Vec<Step>),
+}
+
+/// Groups that are the whole strategy, sorted and each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Groups {
+    /// These have the canary, all others stable.
+    Allow(Vec<String>),
+    /// These have stable, all others the canary.
+    Deny(Vec<String>),
 }
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// Admit these groups, then hold what is served.
+    Groups {
+        /// Sorted and each once.
+        groups: Vec<String>,
+        /// `for`: how long it is held.
+        hold: SignedDuration,
+    },
     /// Rise to `share` over `ramp`, then hold it.
     Weight {
         /// 0..=[`WHOLE`].

@@ -91,12 +91,13 @@ fn entry(entry: &Override) -> config::Override {
         Override::AlwaysNever(source) => (source, Match::AlwaysNever),
         Override::Exact(source, text, to) => (source, Match::Exact(text.clone(), side(*to))),
         Override::Regex(source, text, to) => (source, Match::Regex(text.clone(), side(*to))),
+        Override::ConsumerGroups(groups, to) => return config::Override::ConsumerGroups(groups.clone(), side(*to)),
     };
     let source = match source {
         release::Source::Header(name) => config::Source::Header(name.clone()),
         release::Source::Cookie(name) => config::Source::Cookie(name.clone()),
     };
-    config::Override { source, matches }
+    config::Override::Value { source, matches }
 }
 
 fn side(side: release::Side) -> config::Side {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serin_api::release::{Canary, Scope};
 use serin_api::status::TrafficStatus;
 use serin_api::{Parsed, parse_value};
-use serin_split::Segment;
+use serin_split::{Groups, Segment};
 
 /// The annotation that sends all to stable while its value is not `status.lastAbort.token`.
 const ABORT: &str = "serin.dev/abort";
@@ -107,9 +107,19 @@ fn segment(traffic: &TrafficStatus) -> Option<Segment> {
         ends_at: time(&traffic.ends_at)?,
         until: time(&traffic.until)?,
         floor: within(traffic.floor)?,
+        groups: groups(traffic),
         epoch: u64::try_from(traffic.epoch).ok()?,
         release: release.clone(),
     })
+}
+
+/// Denied groups stand alone; without them the admitted ones are beside the buckets.
+fn groups(traffic: &TrafficStatus) -> Option<Groups> {
+    match (&traffic.denied_groups[..], &traffic.groups[..]) {
+        ([], []) => None,
+        ([], admitted) => Some(Groups::Admitted(admitted.to_vec())),
+        (denied, _) => Some(Groups::Deny(denied.to_vec())),
+    }
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -2,8 +2,9 @@
 
 use crate::declared::Declared;
 use crate::scope;
-use serin_api::release::{Strategy, WHOLE};
+use serin_api::release::{self, Strategy, WHOLE};
 use serin_routing::config::Traffic;
+use serin_split::{Groups, Segment};
 
 /// How many buckets a split may have.
 const MOST_BUCKETS: u32 = 1_000_000;
@@ -65,7 +66,8 @@ pub(crate) fn traffic(declared: &Declared) -> Option<Traffic> {
         Standing::Scheduled => None,
         Standing::Serving => Some(match segment {
             Some(segment) if segment.release == declared.id && (1..=MOST_BUCKETS).contains(&segment.buckets) => {
-                Traffic::Segment { cap: asked(declared, segment.buckets), segment: segment.clone() }
+                let (cap, groups) = asked(declared, segment);
+                Traffic::Segment { cap, segment: Segment { groups, ..segment.clone() } }
             }
             _ => rolled_back,
         }),
@@ -77,13 +79,25 @@ fn aborts(declared: &Declared) -> bool {
     declared.abort.is_some() && declared.abort != declared.status.last_abort
 }
 
-/// The most buckets that the spec asks for: a fixed share is an order, all else ends with everyone. After a bad edit status alone counts.
-fn asked(declared: &Declared, buckets: u32) -> u32 {
-    let (part, whole) = match declared.parsed.release.as_ref().map(|release| &release.strategy) {
-        Some(Strategy::Percentage(share)) => (*share, WHOLE),
-        Some(Strategy::Weights { stable, canary }) => (*canary, stable.saturating_add(*canary)),
-        _ => return buckets,
+/// The most that the spec asks for, in buckets and in groups: fixed shares and groups are orders, all else ends with everyone. After a bad
+/// edit status alone counts.
+fn asked(declared: &Declared, served: &Segment) -> (u32, Option<Groups>) {
+    let part = |part: u32, whole: u32| {
+        let k = u64::from(served.buckets) * u64::from(part) / u64::from(whole.max(1));
+        u32::try_from(k).unwrap_or(served.buckets).min(served.buckets)
     };
-    let k = u64::from(buckets) * u64::from(part) / u64::from(whole.max(1));
-    u32::try_from(k).unwrap_or(buckets).min(buckets)
+    match declared.parsed.release.as_ref().map(|release| &release.strategy) {
+        Some(Strategy::Percentage(share)) => (part(*share, WHOLE), None),
+        Some(Strategy::Weights { stable, canary }) => (part(*canary, stable.saturating_add(*canary)), None),
+        Some(Strategy::Groups(asked)) => (0, served.groups.as_ref().and_then(|groups| groups.within(&alone(asked)))),
+        Some(Strategy::Linear { .. } | Strategy::Steps(_)) | None => (served.buckets, served.groups.clone()),
+    }
+}
+
+/// Groups that are the whole strategy.
+fn alone(asked: &release::Groups) -> Groups {
+    match asked {
+        release::Groups::Allow(groups) => Groups::Allow(groups.clone()),
+        release::Groups::Deny(groups) => Groups::Deny(groups.clone()),
+    }
 }

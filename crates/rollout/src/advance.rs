@@ -2,6 +2,7 @@
 
 use crate::later;
 use crate::phase::Phase;
+use crate::plan::Order;
 use crate::state::{Running, Verdict};
 use crate::step::Turn;
 use serin_api::release::{NoTraffic, Step};
@@ -14,7 +15,7 @@ impl Turn<'_> {
             return;
         }
         match self.plan.order() {
-            Some(k) => self.serve_order(k),
+            Some(order) => self.serve_order(order),
             None if self.state.phase == Phase::Promoted => {}
             None => self.run(),
         }
@@ -23,18 +24,17 @@ impl Turn<'_> {
         }
     }
 
-    /// A percentage or weights: lowered at once, raised when nothing holds it.
-    fn serve_order(&mut self, k: u32) {
+    /// A percentage, weights or groups: lowered at once, raised when nothing holds it.
+    fn serve_order(&mut self, Order { k, groups }: Order) {
         let buckets = self.plan.buckets;
         let (served, of) = (self.served(), self.state.segment.buckets);
         let rises = u64::from(k) * u64::from(of) > u64::from(served) * u64::from(buckets);
         let may_rise = !self.held() && self.evidence.ready && self.programmed(self.state.segment.epoch);
-        if !rises || may_rise {
-            self.state.flatten_to(k, buckets, self.now);
-        } else {
-            self.state.flatten(served, self.now);
-        }
-        let reached = self.state.segment.buckets == buckets && self.served() == k;
+        let within = self.state.segment.groups.as_ref().zip(groups.as_ref()).and_then(|(served, asked)| served.within(asked));
+        let (next, of) = if rises && !may_rise { (served, of) } else { (k, buckets) };
+        self.state.flatten(next, of, if may_rise { groups.clone() } else { within }, self.now);
+        let line = &self.state.segment;
+        let reached = line.buckets == buckets && line.k(self.now) == k && line.groups == groups;
         let follows = self.programmed(self.state.segment.epoch);
         if reached && follows && self.state.running.is_none() {
             self.watch_order();

@@ -7,6 +7,7 @@ use crate::step::Turn;
 use crate::{Segment, later};
 use jiff::{SignedDuration, Timestamp};
 use serin_api::release::{Step, Strategy};
+use serin_split::Groups;
 
 /// How far ahead a line may run without a new decision.
 pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(60);
@@ -16,16 +17,16 @@ pub(crate) const SETTLE: SignedDuration = SignedDuration::from_secs(2);
 pub(crate) const RENEW: SignedDuration = SignedDuration::from_secs(30);
 
 impl State {
-    /// A flat line at `k` of the same buckets, when the line is not that already.
-    pub(crate) fn flatten(&mut self, k: u32, now: Timestamp) {
-        self.flatten_to(k, self.segment.buckets, now);
+    /// Nobody has the canary any more.
+    pub(crate) fn withdraw(&mut self, now: Timestamp) {
+        self.flatten(0, self.segment.buckets, None, now);
     }
 
-    /// A flat line at `k` of `buckets`.
-    pub(crate) fn flatten_to(&mut self, k: u32, buckets: u32, now: Timestamp) {
+    /// A flat line at `k` of `buckets` beside `groups`, when the line is not that already.
+    pub(crate) fn flatten(&mut self, k: u32, buckets: u32, groups: Option<Groups>, now: Timestamp) {
         let s = &self.segment;
-        if (s.from, s.to, s.floor, s.buckets) != (k, k, 0, buckets) {
-            self.segment = Segment::flat(&s.release, buckets, k, s.epoch.saturating_add(1), now);
+        if (s.from, s.to, s.floor, s.buckets, &s.groups) != (k, k, 0, buckets, &groups) {
+            self.segment = Segment { groups, ..Segment::flat(&s.release, buckets, k, s.epoch.saturating_add(1), now) };
         }
     }
 
@@ -89,7 +90,9 @@ impl Turn<'_> {
         } else if self.state.phase != Phase::Promoted {
             self.state.position = self.plan.position(self.served_in(self.plan));
             self.state.running = None;
-            self.state.flatten(self.served(), self.now);
+            // Groups that were kept out have no place in a strategy that ends with everyone: it begins with its own.
+            let groups = self.state.segment.groups.clone().filter(|groups| matches!(groups, Groups::Admitted(_)));
+            self.state.flatten(self.served(), self.state.segment.buckets, groups, self.now);
         }
     }
 
@@ -113,6 +116,7 @@ impl Turn<'_> {
         let stage = self.plan.stage(index);
         let (to, ramp, hold) = match &stage {
             Some(step @ Step::Weight { share, ramp, .. }) => (self.plan.k_of(*share).max(k), *ramp, self.plan.hold_of(step)),
+            Some(step @ Step::Groups { .. }) => (k, SignedDuration::ZERO, self.plan.hold_of(step)),
             Some(Step::Pause) | None => (k, SignedDuration::ZERO, SignedDuration::ZERO),
         };
         let linear = stage.is_some() && matches!(self.plan.strategy, Strategy::Linear { .. });
@@ -127,6 +131,7 @@ impl Turn<'_> {
             // A rise waits until the step is Programmed.
             until: now,
             floor: k,
+            groups: self.plan.admitted(index, s.groups.as_ref()),
             epoch,
             release: s.release.clone(),
         };

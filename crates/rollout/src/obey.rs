@@ -54,7 +54,7 @@ impl State {
             self.end(Phase::Aborted, Some(why), now);
             self.phase = Phase::Aborted;
             self.running = None;
-            self.flatten(0, now);
+            self.withdraw(now);
             events.push(Event::Aborted(why.to_owned()));
         }
     }
@@ -95,7 +95,7 @@ impl Turn<'_> {
             }
             (Verb::Resume, _) => self.resume(),
             (Verb::Promote | Verb::Skip, _) if self.plan.order().is_some() => {
-                Err("A percentage or weights are an order of their own: change the spec instead.")
+                Err("A percentage, weights and groups are orders of their own: change the spec instead.")
             }
             (Verb::Promote | Verb::Skip, Phase::Pending | Phase::Scheduled) => {
                 Err("The release has not begun. Try again when it is Progressing.")

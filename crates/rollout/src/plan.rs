@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serin_api::Release;
 use serin_api::identity;
-use serin_api::release::{Analysis, Step, Strategy, WHOLE};
+use serin_api::release::{self, Analysis, Step, Strategy, WHOLE};
+use serin_split::Groups;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The part of a valid spec that moves the weight.
@@ -25,6 +27,15 @@ pub struct Plan {
     pub analysis: Option<Analysis>,
     /// How long a step may run past its planned end.
     pub progress_deadline: SignedDuration,
+}
+
+/// What a fixed order asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// How many buckets.
+    pub(crate) k: u32,
+    /// Who beside them, or instead of them.
+    pub(crate) groups: Option<Groups>,
 }
 
 impl Plan {
@@ -54,7 +65,7 @@ impl Plan {
     /// How many steps there are, with the last one to everyone; 0 for a fixed order.
     pub fn stages(&self) -> usize {
         match &self.strategy {
-            Strategy::Percentage(_) | Strategy::Weights { .. } => 0,
+            Strategy::Percentage(_) | Strategy::Weights { .. } | Strategy::Groups(_) => 0,
             Strategy::Linear { .. } => 1,
             Strategy::Steps(steps) => steps.len() + usize::from(last_share(steps) < WHOLE),
         }
@@ -65,20 +76,21 @@ impl Plan {
         let everyone = |ramp| Step::Weight { share: WHOLE, ramp, hold: SignedDuration::ZERO };
         match &self.strategy {
             _ if index >= self.stages() => None,
-            Strategy::Percentage(_) | Strategy::Weights { .. } => None,
+            Strategy::Percentage(_) | Strategy::Weights { .. } | Strategy::Groups(_) => None,
             Strategy::Linear { duration, .. } => Some(everyone(*duration)),
             Strategy::Steps(steps) => Some(steps.get(index).cloned().unwrap_or_else(|| everyone(SignedDuration::ZERO))),
         }
     }
 
-    /// How long the weight of a step is held after its rise; one interval when a step names no time and is judged.
+    /// How long what a step serves is held after its rise; one interval when a step names no time and is judged.
     pub fn hold_of(&self, step: &Step) -> SignedDuration {
         match step {
             Step::Pause => SignedDuration::ZERO,
             Step::Weight { share, ramp, hold } if ramp.is_zero() && hold.is_zero() => {
                 self.judged(*share == WHOLE).map_or(SignedDuration::ZERO, |a| a.interval)
             }
-            Step::Weight { hold, .. } => *hold,
+            Step::Groups { hold, .. } if hold.is_zero() => self.judged(false).map_or(SignedDuration::ZERO, |a| a.interval),
+            Step::Weight { hold, .. } | Step::Groups { hold, .. } => *hold,
         }
     }
 
@@ -88,13 +100,33 @@ impl Plan {
         self.analysis.as_ref().filter(has_a_say)
     }
 
-    /// k of a fixed order (percentage, weights); `None` for strategies that have an end.
-    pub(crate) fn order(&self) -> Option<u32> {
-        match self.strategy {
-            Strategy::Percentage(share) => Some(self.k_of(share)),
-            Strategy::Weights { stable, canary } => Some(fraction(self.buckets, canary, stable.saturating_add(canary))),
+    /// What a fixed order (percentage, weights, groups) asks for; `None` for strategies that have an end.
+    pub(crate) fn order(&self) -> Option<Order> {
+        let of_buckets = |k| Some(Order { k, groups: None });
+        match &self.strategy {
+            Strategy::Percentage(share) => of_buckets(self.k_of(*share)),
+            Strategy::Weights { stable, canary } => of_buckets(fraction(self.buckets, *canary, stable.saturating_add(*canary))),
+            // Without buckets admitted groups are all who have the canary.
+            Strategy::Groups(release::Groups::Allow(groups)) => Some(Order { k: 0, groups: Some(Groups::Admitted(groups.clone())) }),
+            Strategy::Groups(release::Groups::Deny(groups)) => Some(Order { k: 0, groups: Some(Groups::Deny(groups.clone())) }),
             Strategy::Linear { .. } | Strategy::Steps(_) => None,
         }
+    }
+
+    /// The groups that have the canary from the step at `index` on: those who have it already, and those of every step up to it (S19).
+    pub(crate) fn admitted(&self, index: usize, before: Option<&Groups>) -> Option<Groups> {
+        let mut all = BTreeSet::new();
+        if let Some(Groups::Admitted(groups)) = before {
+            all.extend(groups.iter().cloned());
+        }
+        if let Strategy::Steps(steps) = &self.strategy {
+            for step in steps.iter().take(index.saturating_add(1)) {
+                if let Step::Groups { groups, .. } = step {
+                    all.extend(groups.iter().cloned());
+                }
+            }
+        }
+        (!all.is_empty()).then(|| Groups::Admitted(all.into_iter().collect()))
     }
 
     /// Where an edit of the steps leaves a release that serves `k`: the last weight step not above it, else the first step.
@@ -121,8 +153,11 @@ impl Plan {
             }
             Strategy::Steps(steps) => steps.iter().try_for_each(|step| match step {
                 Step::Weight { share, ramp, hold } => write!(text, "weight {share} {} {};", ramp.as_millis(), hold.as_millis()),
+                Step::Groups { groups, hold } => write!(text, "groups {} {};", counted(groups), hold.as_millis()),
                 Step::Pause => write!(text, "pause;"),
             }),
+            Strategy::Groups(release::Groups::Allow(groups)) => write!(text, "allow {}", counted(groups)),
+            Strategy::Groups(release::Groups::Deny(groups)) => write!(text, "deny {}", counted(groups)),
         };
         identity::release_id(&[("strategy", &text)])
     }
@@ -131,6 +166,11 @@ impl Plan {
 /// Times in status have milliseconds, so decisions are made with no more.
 pub(crate) fn to_millis(t: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(t.as_millisecond()).unwrap_or(t)
+}
+
+/// Names that may hold anything, each after its length, so that no two lists have one text.
+fn counted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{}:{name}", name.len())).collect()
 }
 
 fn last_share(steps: &[Step]) -> u32 {

@@ -57,7 +57,7 @@ impl State {
             self.end(Phase::Disabled, None, now);
             self.phase = Phase::Disabled;
             self.running = None;
-            self.flatten(0, now);
+            self.withdraw(now);
         }
     }
 }
@@ -102,7 +102,7 @@ impl Turn<'_> {
         self.state.end(Phase::Completed, None, self.now);
         self.state.phase = Phase::Completed;
         self.state.running = None;
-        self.state.flatten(0, self.now);
+        self.state.withdraw(self.now);
     }
 
     /// A new attempt: weight 0 in the same write, from the first step.

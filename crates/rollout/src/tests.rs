@@ -1,5 +1,6 @@
 //! A release whose replicas follow at once, and the tests of its life, of every event in every phase, and of what always holds.
 
+mod groups;
 mod life;
 mod properties;
 mod table;
@@ -10,7 +11,7 @@ use crate::state::{Decision, Evidence, Judgement, State, Verdict};
 use crate::{Facts, step};
 use jiff::{SignedDuration, Timestamp};
 use serin_api::Release;
-use serin_api::release::{Analysis, Canary, Check, NoTraffic, OnFail, Scope, Split, SplitBy, Step, Strategy, WhenUnavailable};
+use serin_api::release::{Analysis, Canary, Check, Groups, NoTraffic, OnFail, Scope, Split, SplitBy, Step, Strategy, WhenUnavailable};
 
 const MIN: i64 = 60;
 
@@ -24,6 +25,14 @@ pub(crate) fn secs(s: i64) -> SignedDuration {
 
 pub(crate) fn weight(percent: u32, ramp: i64, hold: i64) -> Step {
     Step::Weight { share: percent * 10_000, ramp: secs(ramp), hold: secs(hold) }
+}
+
+pub(crate) fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+pub(crate) fn admit(groups: &[&str], hold: i64) -> Step {
+    Step::Groups { groups: names(groups), hold: secs(hold) }
 }
 
 pub(crate) fn steps() -> Strategy {
@@ -157,6 +166,10 @@ fn a_plan_is_taken_from_the_parsed_release_and_an_edit_of_the_strategy_is_seen()
         Strategy::Weights { stable: 1, canary: 1 },
         Strategy::Linear { start: None, duration: secs(3600) },
         Strategy::Linear { start: Some(at(0)), duration: secs(3600) },
+        Strategy::Groups(Groups::Allow(names(&["a", "b"]))),
+        Strategy::Groups(Groups::Allow(names(&["a1:b"]))),
+        Strategy::Groups(Groups::Deny(names(&["a", "b"]))),
+        Strategy::Steps(vec![admit(&["a", "b"], 0)]),
     ];
     let prints: std::collections::BTreeSet<String> = all.iter().map(|s| plan(s.clone()).fingerprint()).collect();
     assert_eq!(prints.len(), all.len());

@@ -138,11 +138,16 @@ pub enum By {
 
 /// One override.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Override {
-    /// The header (in lower case) or cookie that it reads.
-    pub source: Source,
-    /// What it must be.
-    pub matches: Match,
+pub enum Override {
+    /// By a value of the request.
+    Value {
+        /// The header (in lower case) or cookie that it reads.
+        source: Source,
+        /// What it must be.
+        matches: Match,
+    },
+    /// By the consumer's groups: a member of any goes to that side.
+    ConsumerGroups(Vec<String>, Side),
 }
 
 /// Where an override reads.
@@ -196,9 +201,12 @@ impl Traffic {
 fn traffic<S: serde::Serializer>(traffic: &Traffic, s: S) -> Result<S::Ok, S::Error> {
     match traffic {
         Traffic::RolledBack { epoch } => s.collect_str(&format_args!("rolled back, epoch {epoch}")),
-        Traffic::Segment { segment: g, cap } => s.collect_str(&format_args!(
-            "{}..{} of {} over {}..{} until {}, floor {}, at most {cap}, epoch {}",
-            g.from, g.to, g.buckets, g.starts_at, g.ends_at, g.until, g.floor, g.epoch
-        )),
+        Traffic::Segment { segment: g, cap } => {
+            let groups = g.groups.as_ref().map_or(String::new(), |groups| format!(", groups {groups:?}"));
+            s.collect_str(&format_args!(
+                "{}..{} of {} over {}..{} until {}, floor {}, at most {cap}{groups}, epoch {}",
+                g.from, g.to, g.buckets, g.starts_at, g.ends_at, g.until, g.floor, g.epoch
+            ))
+        }
     }
 }

@@ -83,11 +83,17 @@ fn by(by: &config::By) -> SplitBy {
 }
 
 fn entry(entry: &config::Override) -> Option<Override> {
-    let source = match &entry.source {
+    let (source, matches) = match entry {
+        config::Override::Value { source, matches } => (source, matches),
+        config::Override::ConsumerGroups(groups, to) => {
+            return Some(Override::ConsumerGroups { groups: groups.clone(), to: side(*to) });
+        }
+    };
+    let source = match source {
         config::Source::Header(name) => Source::Header(name.clone()),
         config::Source::Cookie(name) => Source::Cookie(name.clone()),
     };
-    Some(match &entry.matches {
+    Some(match matches {
         config::Match::AlwaysNever => Override::AlwaysNever(source),
         config::Match::Exact(text, to) => Override::Value { source, matches: ValueMatch::Exact(text.clone()), to: side(*to) },
         config::Match::Regex(text, to) => Override::Value { source, matches: ValueMatch::Regex(Regex::new(text).ok()?), to: side(*to) },

@@ -48,10 +48,12 @@ impl Release {
     }
 
     /// What it serves at `now`: its line, never above what the spec was lowered to since.
-    pub fn served(&self, now: Timestamp) -> Served {
+    pub fn served(&self, now: Timestamp) -> Served<'_> {
         match &self.traffic {
             Traffic::RolledBack { .. } => Served { k: 0, groups: None, rolled_back: true },
-            Traffic::Segment { segment, cap } => Served { k: segment.k(now).min(*cap), groups: None, rolled_back: false },
+            Traffic::Segment { segment, cap } => {
+                Served { k: segment.k(now).min(*cap), groups: segment.groups.as_ref(), rolled_back: false }
+            }
         }
     }
 

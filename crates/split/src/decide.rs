@@ -35,12 +35,12 @@ pub struct Policy {
 }
 
 /// What a release serves at this moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Served {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served<'a> {
     /// Buckets below this are the canary's.
     pub k: u32,
     /// The groups in force.
-    pub groups: Option<Groups>,
+    pub groups: Option<&'a Groups>,
     /// Aborted, or not this release's traffic: all go to stable, overrides and groups are off (S14).
     pub rolled_back: bool,
 }
@@ -96,7 +96,7 @@ impl Policy {
 }
 
 /// Which side this request takes, and why. Allocates nothing.
-pub fn decide(policy: &Policy, served: &Served, facts: &impl Facts) -> Decision {
+pub fn decide(policy: &Policy, served: &Served<'_>, facts: &impl Facts) -> Decision {
     let without_bucket = |side, rule| Decision { side, rule, identity: None, fallback: false, bucket: None, k: served.k };
     if served.rolled_back {
         return without_bucket(Side::Stable, Rule::Rollback);
@@ -106,7 +106,7 @@ pub fn decide(policy: &Policy, served: &Served, facts: &impl Facts) -> Decision 
             return without_bucket(side, Rule::Override(index));
         }
     }
-    if let Some(side) = served.groups.as_ref().and_then(|g| g.side(facts)) {
+    if let Some(side) = served.groups.and_then(|g| g.side(facts)) {
         return without_bucket(side, Rule::Group);
     }
     let (identity, bucket, fallback) = bucket(policy, facts);

@@ -9,6 +9,7 @@
 mod bucket;
 mod decide;
 mod facts;
+mod groups;
 mod overrides;
 mod segment;
 mod turns;
@@ -16,7 +17,8 @@ mod turns;
 pub use bucket::{Placement, Share, place};
 pub use decide::{Decision, Identity, Policy, Rule, Served, SplitBy, decide};
 pub use facts::Facts;
-pub use overrides::{Groups, Override, Source, ValueMatch};
+pub use groups::Groups;
+pub use overrides::{Override, Source, ValueMatch};
 pub use segment::Segment;
 pub use turns::{Turns, stride};
 

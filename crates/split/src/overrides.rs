@@ -1,4 +1,4 @@
-//! Overrides and groups: what decides before the buckets do.
+//! Overrides: what decides before groups and buckets do.
 
 use crate::{Facts, Side};
 use regex::bytes::Regex;
@@ -44,17 +44,6 @@ pub enum ValueMatch {
     Regex(Regex),
 }
 
-/// The groups that are admitted or kept out (S19).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Groups {
-    /// `strategy.groups.allow`: the listed to the canary, all others to stable; no bucket decides.
-    Allow(Vec<String>),
-    /// `strategy.groups.deny`: the listed to stable, all others to the canary; no bucket decides.
-    Deny(Vec<String>),
-    /// Groups of steps, those admitted so far: the listed to the canary, the buckets decide for all others.
-    Admitted(Vec<String>),
-}
-
 impl Override {
     /// The side that this override decides on, if it says anything about this request.
     pub fn side(&self, facts: &impl Facts) -> Option<Side> {
@@ -86,18 +75,6 @@ impl Source {
                 values.all(|v| v == first).then_some(first)
             }
             Self::Cookie(name) => facts.cookie(name),
-        }
-    }
-}
-
-impl Groups {
-    /// The side that the groups decide on; `None` leaves it to the buckets.
-    pub fn side(&self, facts: &impl Facts) -> Option<Side> {
-        let listed = |groups: &[String]| groups.iter().any(|g| facts.in_group(g));
-        match self {
-            Self::Allow(groups) => Some(if listed(groups) { Side::Canary } else { Side::Stable }),
-            Self::Deny(groups) => Some(if listed(groups) { Side::Stable } else { Side::Canary }),
-            Self::Admitted(groups) => listed(groups).then_some(Side::Canary),
         }
     }
 }

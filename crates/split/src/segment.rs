@@ -1,5 +1,6 @@
 //! The segment: the line of weight that a replica may serve without asking anyone (ARCHITECTURE.md, the segment).
 
+use crate::Groups;
 use jiff::{SignedDuration, Timestamp};
 
 /// A line from `from` to `to` buckets, that stops by itself at `until`.
@@ -19,6 +20,8 @@ pub struct Segment {
     pub until: Timestamp,
     /// Buckets that are served whatever the line says; never above `to`.
     pub floor: u32,
+    /// The groups in force beside the buckets.
+    pub groups: Option<Groups>,
     /// Grows with every change but that of `until`.
     pub epoch: u64,
     /// The release that this line belongs to.
@@ -26,10 +29,21 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// A flat line at `k` buckets.
+    /// A flat line at `k` buckets, with no groups.
     pub fn flat(release: &str, buckets: u32, k: u32, epoch: u64, now: Timestamp) -> Self {
         let k = k.min(buckets);
-        Self { buckets, from: k, to: k, starts_at: now, ends_at: now, until: now, floor: 0, epoch, release: release.to_owned() }
+        Self {
+            buckets,
+            from: k,
+            to: k,
+            starts_at: now,
+            ends_at: now,
+            until: now,
+            floor: 0,
+            groups: None,
+            epoch,
+            release: release.to_owned(),
+        }
     }
 
     /// How many buckets the canary has at `t`: `max(floor, from + floor((to - from) * f))`, never above `to`.
@@ -80,7 +94,7 @@ mod tests {
             let (a, b) = (a % (buckets + 1), b % (buckets + 1));
             let to = a.max(b);
             Segment { buckets, from: a.min(b), to, starts_at: at(start), ends_at: at(start + len), until: at(until),
-                floor: f % (to + 1), epoch: 1, release: "r".into() }
+                floor: f % (to + 1), groups: None, epoch: 1, release: "r".into() }
         }
     }
 

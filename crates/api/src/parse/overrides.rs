@@ -44,16 +44,15 @@ fn one(field: &str, item: &Value, report: &mut Report) -> Option<Override> {
     if !report.is_clean(field) {
         return None;
     }
-    if raw.consumer_groups.is_some() {
-        report.not_implemented(&format!("{field}.consumerGroups"));
-        return None;
+    let to = raw.to.map(|side| match side {
+        spec::Side::Canary => Side::Canary,
+        spec::Side::Stable => Side::Stable,
+    });
+    if let Some(groups) = raw.consumer_groups {
+        return Some(Override::ConsumerGroups(groups, to?));
     }
     let (source, matched, _) = places.into_iter().next()?;
-    let to = match raw.to {
-        Some(spec::Side::Canary) => Side::Canary,
-        Some(spec::Side::Stable) => Side::Stable,
-        None => return Some(Override::AlwaysNever(source)),
-    };
+    let Some(to) = to else { return Some(Override::AlwaysNever(source)) };
     match (matched.exact, matched.regex) {
         (Some(exact), _) => Some(Override::Exact(source, exact, to)),
         (_, Some(regex)) => Some(Override::Regex(source, regex, to)),

@@ -3,9 +3,10 @@
 use super::report::Report;
 use super::{quantity, span};
 use crate::reason;
-use crate::release::{Step, Strategy, WHOLE};
-use crate::spec::{LinearSpec, StepSpec, StrategySpec, WeightsSpec};
+use crate::release::{Groups, Step, Strategy, WHOLE};
+use crate::spec::{GroupsSpec, LinearSpec, StepSpec, StrategySpec, WeightsSpec};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// The strategy, if it is valid and served.
 pub(super) fn parse(raw: &StrategySpec, report: &mut Report) -> Option<Strategy> {
@@ -24,24 +25,18 @@ pub(super) fn parse(raw: &StrategySpec, report: &mut Report) -> Option<Strategy>
             .invalid("spec.strategy", "strategy is empty. Give exactly one of percentage, weights, linear, groups, blueGreen and steps."),
         several => report.invalid("spec.strategy", format!("strategy has {}. Keep exactly one of them.", several.join(" and "))),
     }
-    if let Some(groups) = &raw.groups
-        && groups.allow.is_some() == groups.deny.is_some()
-    {
-        report.invalid("spec.strategy.groups", "groups needs exactly one of allow and deny.");
-    }
+    let groups = raw.groups.as_ref().and_then(|groups| self::groups(groups, report));
     let weights = raw.weights.as_ref().and_then(|weights| self::weights(weights, report));
     let linear = raw.linear.as_ref().and_then(|linear| self::linear(linear, report));
     let steps = raw.steps.as_ref().and_then(|steps| self::steps(steps, report));
     if !report.is_clean("spec.strategy") {
         return None;
     }
-    for (given, field) in [(raw.groups.is_some(), "spec.strategy.groups"), (raw.blue_green.is_some(), "spec.strategy.blueGreen")] {
-        if given {
-            report.not_implemented(field);
-        }
+    if raw.blue_green.is_some() {
+        report.not_implemented("spec.strategy.blueGreen");
     }
     let percentage = raw.percentage.as_ref().and_then(quantity::percent).map(Strategy::Percentage);
-    percentage.or(weights).or(linear).or(steps)
+    percentage.or(weights).or(linear).or(groups).or(steps)
 }
 
 /// A share above 0 that gives no bucket would be served to nobody (S3).
@@ -61,7 +56,7 @@ pub(super) fn reaches_a_bucket(strategy: &Strategy, buckets: u32, report: &mut R
             let sum = stable + canary;
             check("spec.strategy.weights", *canary, sum, format!("{canary}/{sum}"));
         }
-        Strategy::Linear { .. } => {}
+        Strategy::Linear { .. } | Strategy::Groups(_) => {}
         Strategy::Steps(steps) => {
             for (index, step) in steps.iter().enumerate() {
                 if let Step::Weight { share, .. } = step {
@@ -96,6 +91,22 @@ fn linear(raw: &LinearSpec, report: &mut Report) -> Option<Strategy> {
         },
     };
     Some(Strategy::Linear { start, duration: span(raw.duration.as_deref()) })
+}
+
+fn groups(raw: &GroupsSpec, report: &mut Report) -> Option<Strategy> {
+    match (&raw.allow, &raw.deny) {
+        (Some(allow), None) => Some(Strategy::Groups(Groups::Allow(set(allow)))),
+        (None, Some(deny)) => Some(Strategy::Groups(Groups::Deny(set(deny)))),
+        _ => {
+            report.invalid("spec.strategy.groups", "groups needs exactly one of allow and deny.");
+            None
+        }
+    }
+}
+
+/// Names in which neither order nor number means anything.
+fn set(names: &[String]) -> Vec<String> {
+    names.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn steps(raw: &[StepSpec], report: &mut Report) -> Option<Strategy> {
@@ -135,10 +146,10 @@ fn step(field: &str, raw: &StepSpec, report: &mut Report) -> Option<Step> {
     if !report.is_clean(field) {
         return None;
     }
-    if raw.groups.is_some() {
-        report.not_implemented(&format!("{field}.groups"));
-        return None;
+    let hold = span(raw.for_.as_deref());
+    if let Some(groups) = &raw.groups {
+        return Some(Step::Groups { groups: set(groups), hold });
     }
     let Some(weight) = &raw.weight else { return Some(Step::Pause) };
-    Some(Step::Weight { share: quantity::percent(weight)?, ramp: span(raw.ramp.as_deref()), hold: span(raw.for_.as_deref()) })
+    Some(Step::Weight { share: quantity::percent(weight)?, ramp: span(raw.ramp.as_deref()), hold })
 }

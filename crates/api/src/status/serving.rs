@@ -65,6 +65,9 @@ pub struct TrafficStatus {
     /// Groups admitted to the canary so far.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// Groups that are kept on stable while all others have the canary, as `strategy.groups.deny` says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied_groups: Vec<String>,
     /// Grows with every change but that of `until`; a lower one is ignored.
     pub epoch: i64,
     /// Identity of the release that this is for; under another one stable serves all.

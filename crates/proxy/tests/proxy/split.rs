@@ -47,7 +47,7 @@ fn s4_side_is_decided_for_each_request_of_a_connection() {
     let (stable, canary) = (Origin::saying("stable"), Origin::saying("canary"));
     let mut config = release_of(&[stable.address], &[canary.address], 100, 0);
     let source = Source::Header("x-canary".into());
-    config.releases[0].overrides = vec![Override { source, matches: Match::AlwaysNever }];
+    config.releases[0].overrides = vec![Override::Value { source, matches: Match::AlwaysNever }];
     let proxy = serve(settings(), config);
     let mut client = Client::of(&proxy);
     let with = |value: &str| format!("GET / HTTP/1.1\r\nHost: a\r\nX-Canary: {value}\r\n\r\n");
@@ -63,7 +63,7 @@ fn s14_rolled_back_release_sends_everyone_to_stable_at_once() {
     let (stable, canary) = (Origin::saying("stable"), Origin::saying("canary"));
     let mut config = release_of(&[stable.address], &[canary.address], 100, 100);
     let source = Source::Cookie("canary".into());
-    config.releases[0].overrides = vec![Override { source, matches: Match::Exact("yes".into(), Side::Canary) }];
+    config.releases[0].overrides = vec![Override::Value { source, matches: Match::Exact("yes".into(), Side::Canary) }];
     let proxy = serve(settings(), config.clone());
     let mut client = Client::of(&proxy);
     let request = "GET / HTTP/1.1\r\nHost: a\r\nCookie: a=b; canary=yes\r\n\r\n";

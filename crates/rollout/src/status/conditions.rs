@@ -134,7 +134,7 @@ impl View<'_> {
     fn ready(&self) -> Said {
         let kind = condition::READY;
         // What was never served has nothing to be Ready with.
-        let since = self.state.running.as_ref().map(|r| r.entered_at).or((self.weight() != "0").then_some(self.state.segment.starts_at));
+        let since = self.state.running.as_ref().map(|r| r.entered_at).or(self.reaches_anyone().then_some(self.state.segment.starts_at));
         let propagates = since.is_some_and(|since| self.now.duration_since(since) <= GRACE);
         if self.decides_nothing() {
             return yes(kind, reason::READY, "The release decides nothing: routes do what they do without it.");

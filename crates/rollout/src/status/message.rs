@@ -9,7 +9,7 @@ pub(super) const MAX_CHARS: usize = 120;
 impl View<'_> {
     /// What is so, then what to do; it names times, not countdowns.
     pub(super) fn message(&self) -> String {
-        let weight = self.weight();
+        let share = self.share();
         let name = self.spec.map_or("NAME", |(release, _)| release.name.as_str());
         match self.state.phase {
             Phase::Pending | Phase::Scheduled => match (self.waits(), self.spec.and_then(|(_, plan)| plan.start())) {
@@ -17,11 +17,11 @@ impl View<'_> {
                 (_, Some(start)) if self.state.phase == Phase::Scheduled => format!("It starts at {}.", moment(start)),
                 _ => "It starts when a route of this class sends to it.".to_owned(),
             },
-            Phase::Progressing => self.under_way(&weight),
-            Phase::Paused => self.paused(&weight, name),
+            Phase::Progressing => self.under_way(&share),
+            Phase::Paused => self.paused(&share, name),
             Phase::Steady => match self.waits() {
                 Waits::Cure(finding) => fit(&finding.to_string(), ""),
-                _ => format!("It serves {weight} %, as asked."),
+                _ => format!("It serves {}, as asked.", self.order()),
             },
             Phase::Promoted => self.promoted(),
             Phase::Completed => fit("The routes send to the canary by themselves.", "This release can be deleted, or get a new revision."),
@@ -30,9 +30,9 @@ impl View<'_> {
         }
     }
 
-    fn under_way(&self, weight: &str) -> String {
+    fn under_way(&self, share: &str) -> String {
         match self.waits() {
-            Waits::Cure(finding) => fit(&format!("Held at {weight} %. {finding}"), ""),
+            Waits::Cure(finding) => fit(&format!("Held at {share}. {finding}"), ""),
             Waits::Replicas => {
                 format!("It waits for replicas: {} of {} serve it.", self.facts.replicas_programmed, self.facts.replicas_ready)
             }
@@ -40,24 +40,24 @@ impl View<'_> {
                 format!("It rises to {to} % until {}, and stays there until {}.", moment(until), moment(then))
             }
             Waits::Ramp { to, until, .. } => format!("It rises to {to} % until {}.", moment(until)),
-            Waits::Hold { until } => format!("It stays at {weight} % until {}.", moment(until)),
-            Waits::Verdict(sentence) => fit(&format!("Held at {weight} %. {sentence}"), ""),
-            Waits::Endpoints => format!("It is at {weight} %, but the canary has no ready endpoint. Look at its pods."),
+            Waits::Hold { until } => format!("It stays at {share} until {}.", moment(until)),
+            Waits::Verdict(sentence) => fit(&format!("Held at {share}. {sentence}"), ""),
+            Waits::Endpoints => format!("It is at {share}, but the canary has no ready endpoint. Look at its pods."),
         }
     }
 
-    fn paused(&self, weight: &str, name: &str) -> String {
+    fn paused(&self, share: &str, name: &str) -> String {
         let pauses = self.state.pauses;
         let cure = format!("Go on with: serin resume {name}");
         if pauses.analysis {
-            return fit(&self.pause_cause(), &format!("Paused at {weight} %: serin resume {name}, or serin abort {name}"));
+            return fit(&self.pause_cause(), &format!("Paused at {share}: serin resume {name}, or serin abort {name}"));
         }
         if pauses.command {
-            return fit(&format!("It was paused at {weight} % by command."), &cure);
+            return fit(&format!("It was paused at {share} by command."), &cure);
         }
         match self.step() {
-            Some((index, of)) if pauses.step => fit(&format!("Step {index}/{of} pauses at {weight} %."), &cure),
-            _ => format!("spec.paused keeps it at {weight} %. Set it to false to go on."),
+            Some((index, of)) if pauses.step => fit(&format!("Step {index}/{of} pauses at {share}."), &cure),
+            _ => format!("spec.paused keeps it at {share}. Set it to false to go on."),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::state::{Judgement, Route, Running, State, Verdict};
 use jiff::Timestamp;
 use serin_api::CanaryReleaseStatus;
 use serin_api::status::{AbortStatus, CommandStatus, FinalizeRoute, HistoryEntry, RunningStep, TrafficStatus};
+use serin_split::Groups;
 
 /// The state that `status` holds for the object `uid`. A status that is empty, damaged, or of another object is no memory: the
 /// release begins anew at weight 0. One that lacks only `progress` goes on from the weight that it serves.
@@ -62,9 +63,19 @@ pub fn segment(traffic: &TrafficStatus) -> Option<Segment> {
         ends_at: time(&traffic.ends_at)?,
         until: time(&traffic.until)?,
         floor: part(traffic.floor).filter(|floor| *floor <= to)?,
+        groups: groups(traffic),
         epoch: u64::try_from(traffic.epoch).ok()?,
         release: traffic.release.clone(),
     })
+}
+
+/// Denied groups stand alone; without them the admitted ones are beside the buckets.
+fn groups(traffic: &TrafficStatus) -> Option<Groups> {
+    match (&traffic.denied_groups[..], &traffic.groups[..]) {
+        ([], []) => None,
+        ([], admitted) => Some(Groups::Admitted(admitted.to_vec())),
+        (denied, _) => Some(Groups::Deny(denied.to_vec())),
+    }
 }
 
 fn running(step: &RunningStep) -> Option<Running> {

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serin_api::release::WHOLE;
 use serin_api::status as api;
 use serin_api::{CanaryReleaseStatus, Release};
+use serin_split::Groups;
 
 /// The status that tells `state` and `facts`. `spec` is absent while it is not accepted; `before` is the status that the state was
 /// read from. Equal input gives an equal status, and [`super::read`] gives the state back.
@@ -73,6 +74,11 @@ fn step(view: &View<'_>) -> Option<api::StepStatus> {
 }
 
 fn traffic(s: &Segment) -> api::TrafficStatus {
+    let (groups, denied_groups) = match &s.groups {
+        None => Default::default(),
+        Some(Groups::Admitted(groups) | Groups::Allow(groups)) => (groups.clone(), Vec::new()),
+        Some(Groups::Deny(groups)) => (Vec::new(), groups.clone()),
+    };
     api::TrafficStatus {
         buckets: int(s.buckets),
         from: int(s.from),
@@ -81,7 +87,8 @@ fn traffic(s: &Segment) -> api::TrafficStatus {
         ends_at: time(s.ends_at),
         until: time(s.until),
         floor: int(s.floor),
-        groups: Vec::new(),
+        groups,
+        denied_groups,
         epoch: long(s.epoch),
         release: s.release.clone(),
     }

@@ -6,8 +6,9 @@ use crate::plan::Plan;
 use crate::share;
 use crate::state::{State, Verdict};
 use jiff::Timestamp;
-use serin_api::release::{NoTraffic, Step, WHOLE};
+use serin_api::release::{NoTraffic, Step};
 use serin_api::{Finding, Release};
+use serin_split::Groups;
 
 /// A release, its state and the facts.
 pub(super) struct View<'a> {
@@ -39,6 +40,29 @@ impl View<'_> {
     pub(super) fn weight(&self) -> String {
         let segment = &self.state.segment;
         share::weight(segment.k(self.now), segment.buckets)
+    }
+
+    /// Whether buckets or groups send anyone to the canary.
+    pub(super) fn reaches_anyone(&self) -> bool {
+        self.state.segment.k(self.now) > 0 || self.state.segment.groups.is_some()
+    }
+
+    /// What is served, as it stands in a sentence: `25 %`, with the groups that were admitted beside it.
+    pub(super) fn share(&self) -> String {
+        let weight = self.weight();
+        match &self.state.segment.groups {
+            Some(Groups::Admitted(groups) | Groups::Allow(groups)) => format!("{weight} % and {}", named(groups)),
+            Some(Groups::Deny(groups)) => format!("all but {}", named(groups)),
+            None => format!("{weight} %"),
+        }
+    }
+
+    /// What a fixed order serves: groups alone have no buckets beside them.
+    pub(super) fn order(&self) -> String {
+        match &self.state.segment.groups {
+            Some(Groups::Admitted(groups)) => named(groups),
+            _ => self.share(),
+        }
     }
 
     /// Whether every ready replica serves the running step, or the weight when none runs.
@@ -76,6 +100,7 @@ impl View<'_> {
             match plan.stage(index)? {
                 Step::Pause => return None,
                 step @ Step::Weight { ramp, .. } => end = later(later(end, ramp), plan.hold_of(&step)),
+                step @ Step::Groups { .. } => end = later(end, plan.hold_of(&step)),
             }
         }
         Some(end)
@@ -93,14 +118,12 @@ impl View<'_> {
         let s = &self.state.segment;
         let analysis = plan.judged(s.k(self.now) == s.buckets);
         let verdict = running.judged.map(|j| j.verdict);
-        let (to, hold) = match plan.stage(running.index) {
-            Some(Step::Weight { share, .. }) if running.clock.is_none() => (share, None),
-            Some(step @ Step::Weight { share, .. }) => (share, Some(plan.hold_of(&step))),
-            Some(Step::Pause) => return Waits::Replicas,
+        let hold = match plan.stage(running.index) {
+            Some(step @ (Step::Weight { .. } | Step::Groups { .. })) if running.clock.is_some() => plan.hold_of(&step),
+            Some(_) => return Waits::Replicas,
             None if plan.order().is_none() || analysis.is_none() || !self.facts.canary_ready => return Waits::Endpoints,
             None => return self.waits_for_verdict(verdict),
         };
-        let Some(hold) = hold else { return Waits::Replicas };
         let end = later(s.ends_at, hold);
         let stopped = match verdict {
             None | Some(Verdict::Pass) => false,
@@ -110,7 +133,7 @@ impl View<'_> {
         let rises = self.now < s.ends_at && s.from < s.to;
         match stopped {
             _ if !rises && self.now < end => Waits::Hold { until: end },
-            false if rises => Waits::Ramp { to: share::weight(to, WHOLE), until: s.ends_at, then: end },
+            false if rises => Waits::Ramp { to: share::weight(s.to, s.buckets), until: s.ends_at, then: end },
             _ => self.waits_for_verdict(verdict),
         }
     }
@@ -123,6 +146,17 @@ impl View<'_> {
             (None, Some(Verdict::Fail | Verdict::Inconclusive)) => "The last verdict was not good.".to_owned(),
             (None, None | Some(Verdict::Pass)) => "It is judged within one interval.".to_owned(),
         })
+    }
+}
+
+/// Groups as they stand in a sentence: by name, or their number where names would crowd out the rest.
+fn named(groups: &[String]) -> String {
+    const ROOM: usize = 30;
+    let names = groups.join(", ");
+    match groups.len() {
+        n if names.chars().count() > ROOM => format!("{n} groups"),
+        1 => format!("group {names}"),
+        _ => format!("groups {names}"),
     }
 }
 

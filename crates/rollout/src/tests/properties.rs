@@ -7,7 +7,9 @@ use crate::status::{read, report};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 use serin_api::CanaryReleaseStatus;
-use serin_api::release::{Strategy, WHOLE};
+use serin_api::release::{Groups, Strategy, WHOLE};
+use serin_split::Groups as Served;
+use std::collections::BTreeSet;
 
 /// What may happen between two decisions.
 #[derive(Clone, Debug)]
@@ -32,8 +34,15 @@ fn strategies() -> impl proptest::strategy::Strategy<Value = Strategy> {
         Just(Strategy::Steps(vec![weight(5, 0, 0), weight(60, 300, 0)])),
         Just(Strategy::Linear { start: None, duration: secs(3600) }),
         (0..=WHOLE).prop_map(Strategy::Percentage),
+        Just(Strategy::Steps(vec![admit(&["a"], 60), weight(5, 0, 60), admit(&["b"], 0), weight(60, 300, 0)])),
+        groups().prop_map(|groups| Strategy::Groups(Groups::Allow(groups))),
+        groups().prop_map(|groups| Strategy::Groups(Groups::Deny(groups))),
         (0u32..10).prop_map(|num| Strategy::Weights { stable: 10 - num, canary: num }),
     ]
+}
+
+fn groups() -> impl proptest::strategy::Strategy<Value = Vec<String>> {
+    prop::sample::subsequence(names(&["a", "b", "c"]), 1..=3)
 }
 
 fn happenings() -> impl proptest::strategy::Strategy<Value = Vec<Happening>> {
@@ -90,6 +99,7 @@ fn check(w: &World, before: &State, decision: &Decision, happening: &Happening) 
 
     if w.evidence.programmed.is_none() {
         prop_assert!(share_of(after, far) <= granted, "rose without Programmed, after {:?}", happening);
+        prop_assert!(let_in(after).is_subset(&let_in(before)), "let a group in without Programmed, after {:?}", happening);
     }
     prop_assert!(after.segment.until <= at(w.now + 60));
     prop_assert!(after.segment.floor <= after.segment.to && after.segment.to <= after.segment.buckets);
@@ -103,7 +113,9 @@ fn check(w: &World, before: &State, decision: &Decision, happening: &Happening) 
     // Weight falls only where S4 says so.
     let lowers = matches!(after.phase, Phase::Aborted | Phase::Disabled | Phase::Completed)
         || before.attempt != after.attempt
-        || matches!(w.plan.strategy, Strategy::Percentage(_) | Strategy::Weights { .. });
+        || w.plan.order().is_some();
+    let denied = matches!(before.segment.groups, Some(Served::Deny(_)));
+    prop_assert!(lowers || denied || let_in(before).is_subset(&let_in(after)), "put a group out, after {:?}", happening);
     prop_assert!(lowers || share_of(after, now) >= served, "moved someone back, after {:?}", happening);
     for t in [w.now - 4, w.now - 1, w.now + 1, w.now + 2] {
         // Also where a clock is behind, or the decision is heard of late.
@@ -112,9 +124,21 @@ fn check(w: &World, before: &State, decision: &Decision, happening: &Happening) 
 
     let abort = Evidence { abort: Some("stop".into()), ..w.evidence.clone() };
     let aborted = step(&w.plan, after, &abort, now).state;
-    prop_assert_eq!(aborted.segment.k(far), 0);
+    prop_assert_eq!((aborted.segment.k(far), &aborted.segment.groups), (0, &None));
     prop_assert!(matches!(aborted.phase, Phase::Aborted | Phase::Completed | Phase::Disabled));
     Ok(())
+}
+
+/// Who of the groups `a` to `c`, and of nobody's (``), has the canary whatever the buckets say.
+fn let_in(state: &State) -> BTreeSet<&'static str> {
+    let all = ["a", "b", "c", ""];
+    let has = |groups: &[String], name: &str| groups.iter().any(|group| group == name);
+    let lets = |name: &&str| match &state.segment.groups {
+        None => false,
+        Some(Served::Admitted(groups) | Served::Allow(groups)) => has(groups, name),
+        Some(Served::Deny(groups)) => !has(groups, name),
+    };
+    all.into_iter().filter(lets).collect()
 }
 
 /// The weight in parts of all numbers of buckets that are used here.

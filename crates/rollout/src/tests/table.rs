@@ -19,6 +19,8 @@ identity      Pending0       Scheduled0     Progressing0   Progressing0   Progre
 disable       Disabled0      Disabled0      Disabled0      Disabled0      Disabled0      Disabled0      Disabled0      Disabled0      Disabled0
 enable        Pending0       Scheduled0     Progressing=   Paused=        Steady=        Promoted=      Completed0     Aborted0       Progressing0
 steps         Pending0       Progressing+   Progressing=   Paused=        Progressing+   Promoted=      Completed0     Aborted0       Disabled0
+groups        Pending0       Steady0        Steady0        Paused0        Steady0        Steady0        Completed0     Aborted0       Disabled0
+admit         Pending0       Progressing0   Progressing=   Paused=        Progressing=   Promoted=      Completed0     Aborted0       Disabled0
 percent-up    Pending0       Steady+        Steady+        Paused=        Steady+        Steady-        Completed0     Aborted0       Disabled0
 percent-down  Pending0       Steady+        Steady-        Paused-        Steady-        Steady-        Completed0     Aborted0       Disabled0
 pass          Pending0       Scheduled0     Progressing=   Paused=        Steady=        Promoted=      Completed0     Aborted0       Disabled0
@@ -40,6 +42,8 @@ enum Happens {
     Disable,
     Enable,
     EditSteps,
+    EditGroups,
+    EditAdmit,
     EditPercentageUp,
     EditPercentageDown,
     Says(Verdict),
@@ -50,7 +54,7 @@ enum Happens {
     Deadline,
 }
 
-const EVENTS: [(&str, Happens); 23] = [
+const EVENTS: [(&str, Happens); 25] = [
     ("promote", Happens::Command("promote")),
     ("pause", Happens::Command("pause")),
     ("resume", Happens::Command("resume")),
@@ -63,6 +67,8 @@ const EVENTS: [(&str, Happens); 23] = [
     ("disable", Happens::Disable),
     ("enable", Happens::Enable),
     ("steps", Happens::EditSteps),
+    ("groups", Happens::EditGroups),
+    ("admit", Happens::EditAdmit),
     ("percent-up", Happens::EditPercentageUp),
     ("percent-down", Happens::EditPercentageDown),
     ("pass", Happens::Says(Verdict::Pass)),
@@ -111,6 +117,8 @@ fn cell(phase: Phase, event: Happens) -> String {
         Happens::Disable => w.plan.enabled = false,
         Happens::Enable => w.plan.enabled = true,
         Happens::EditSteps => w.plan.strategy = Strategy::Steps(vec![weight(50, 0, MIN)]),
+        Happens::EditGroups => w.plan.strategy = Strategy::Groups(Groups::Allow(names(&["testers"]))),
+        Happens::EditAdmit => w.plan.strategy = Strategy::Steps(vec![admit(&["testers"], MIN)]),
         Happens::EditPercentageUp => w.plan.strategy = Strategy::Percentage(WHOLE / 2),
         Happens::EditPercentageDown => w.plan.strategy = Strategy::Percentage(1_000),
         Happens::Says(verdict) => w.verdict = Some(verdict),

@@ -132,7 +132,7 @@ fn s6_turns_go_on_over_tables_while_uid_and_id_stay() {
 #[test]
 fn policy_is_made_once_and_again_when_overrides_change() {
     let with = |pattern: &str| Release {
-        overrides: vec![Override { source: Source::Header("x".into()), matches: Match::Regex(pattern.into(), Side::Canary) }],
+        overrides: vec![Override::Value { source: Source::Header("x".into()), matches: Match::Regex(pattern.into(), Side::Canary) }],
         ..release(Traffic::Segment { segment: line(), cap: 100 })
     };
     let mut policies = Policies::default();
@@ -144,7 +144,7 @@ fn policy_is_made_once_and_again_when_overrides_change() {
 #[test]
 fn release_whose_expression_does_not_compile_serves_side_a() {
     let broken = Release {
-        overrides: vec![Override { source: Source::Header("x".into()), matches: Match::Regex("(".into(), Side::Canary) }],
+        overrides: vec![Override::Value { source: Source::Header("x".into()), matches: Match::Regex("(".into(), Side::Canary) }],
         ..release(Traffic::Segment { segment: line(), cap: 100 })
     };
     let table = Table::new(config(broken), &mut Policies::default());

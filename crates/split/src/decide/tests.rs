@@ -41,7 +41,7 @@ fn policy(by: SplitBy, overrides: Vec<Override>) -> Policy {
     Policy::new("shop/checkout".to_owned(), by, 1000, overrides, Arc::default())
 }
 
-fn at(k: u32) -> Served {
+fn at(k: u32) -> Served<'static> {
     Served { k, groups: None, rolled_back: false }
 }
 
@@ -80,7 +80,8 @@ fn the_first_matching_override_wins_over_groups_and_buckets() {
     };
     let policy = policy(SplitBy::Request, vec![canary_header(), team]);
     let facts = Plain { headers: vec![("x-team", b"payments"), ("x-canary", b"never")], ..Plain::default() };
-    let served = Served { groups: Some(Groups::Deny(vec![])), ..at(1000) };
+    let nobody = Groups::Deny(vec![]);
+    let served = Served { groups: Some(&nobody), ..at(1000) };
     let decision = decide(&policy, &served, &facts);
     assert_eq!((decision.side, decision.rule, decision.bucket), (Side::Stable, Rule::Override(0), None));
 }
@@ -88,7 +89,8 @@ fn the_first_matching_override_wins_over_groups_and_buckets() {
 #[test]
 fn s14_a_rollback_wins_over_overrides_and_groups() {
     let policy = policy(SplitBy::Request, vec![canary_header()]);
-    let served = Served { rolled_back: true, groups: Some(Groups::Deny(vec![])), ..at(1000) };
+    let nobody = Groups::Deny(vec![]);
+    let served = Served { rolled_back: true, groups: Some(&nobody), ..at(1000) };
     let decision = decide(&policy, &served, &with_header(b"always"));
     assert_eq!((decision.side, decision.rule), (Side::Stable, Rule::Rollback));
 }
@@ -98,7 +100,7 @@ fn s19_allow_leaves_the_unidentified_on_stable_and_deny_sends_them_to_the_canary
     let policy = policy(SplitBy::Request, vec![]);
     let tester = Plain { groups: vec!["testers"], ..Plain::default() };
     let listed = || vec!["testers".to_owned()];
-    let side = |groups, facts: &Plain| decide(&policy, &Served { groups: Some(groups), ..at(0) }, facts).side;
+    let side = |groups: Groups, facts: &Plain| decide(&policy, &Served { groups: Some(&groups), ..at(0) }, facts).side;
     assert_eq!(side(Groups::Allow(listed()), &tester), Side::Canary);
     assert_eq!(side(Groups::Allow(listed()), &Plain::default()), Side::Stable);
     assert_eq!(side(Groups::Deny(listed()), &tester), Side::Stable);
@@ -143,4 +145,29 @@ fn cookies_and_parameters_have_kinds_of_their_own() {
     let facts = Plain { cookies: vec![("id", "x")], query: vec![("id", "x")], ..Plain::default() };
     let bucket = |by| decide(&policy(by, vec![]), &at(0), &facts).bucket;
     assert_ne!(bucket(SplitBy::Cookie("id".to_owned())), bucket(SplitBy::QueryParam("id".to_owned())));
+}
+
+#[test]
+fn s2_by_groups_alone_no_bucket_decides_and_beside_steps_the_buckets_decide_for_all_others() {
+    let policy = policy(SplitBy::Consumer, vec![]);
+    let (listed, tester) = (vec!["testers".to_owned()], Plain { groups: vec!["testers"], consumer: Some("alice"), ..Plain::default() });
+    let alice = Plain { consumer: Some("alice"), ..Plain::default() };
+    for (groups, k, facts, side, rule) in [
+        (Groups::Allow(listed.clone()), 1000, &alice, Side::Stable, Rule::Group),
+        (Groups::Deny(listed.clone()), 1000, &tester, Side::Stable, Rule::Group),
+        (Groups::Admitted(listed.clone()), 0, &tester, Side::Canary, Rule::Group),
+        (Groups::Admitted(listed.clone()), 0, &alice, Side::Stable, Rule::Bucket),
+        (Groups::Admitted(listed), 1000, &alice, Side::Canary, Rule::Bucket),
+    ] {
+        let decision = decide(&policy, &Served { groups: Some(&groups), ..at(k) }, facts);
+        assert_eq!((decision.side, decision.rule), (side, rule), "{groups:?} at {k}");
+    }
+}
+
+#[test]
+fn an_override_by_group_decides_for_its_members_only() {
+    let policy = policy(SplitBy::Consumer, vec![Override::ConsumerGroups { groups: vec!["staff".to_owned()], to: Side::Stable }]);
+    let member = Plain { groups: vec!["staff"], ..Plain::default() };
+    assert_eq!(decide(&policy, &at(1000), &member).rule, Rule::Override(0));
+    assert_eq!(decide(&policy, &at(1000), &Plain::default()).rule, Rule::Bucket);
 }
