@@ -190,6 +190,13 @@ pub enum Strategy {
     },
     /// By group alone: no bucket decides.
     Groups(Groups),
+    /// One switch from 0 to 100 %.
+    BlueGreen {
+        /// How long after the canary is ready it switches by itself; absent: when it is told to.
+        auto_switch_after: Option<SignedDuration>,
+        /// How long after the switch the release is judged and can go back.
+        keep_old: SignedDuration,
+    },
     /// One step after another, then everyone. Weights never fall.
     Steps(Vec<Step>),
 }

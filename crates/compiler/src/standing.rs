@@ -90,7 +90,7 @@ fn asked(declared: &Declared, served: &Segment) -> (u32, Option<Groups>) {
         Some(Strategy::Percentage(share)) => (part(*share, WHOLE), None),
         Some(Strategy::Weights { stable, canary }) => (part(*canary, stable.saturating_add(*canary)), None),
         Some(Strategy::Groups(asked)) => (0, served.groups.as_ref().and_then(|groups| groups.within(&alone(asked)))),
-        Some(Strategy::Linear { .. } | Strategy::Steps(_)) | None => (served.buckets, served.groups.clone()),
+        Some(Strategy::Linear { .. } | Strategy::BlueGreen { .. } | Strategy::Steps(_)) | None => (served.buckets, served.groups.clone()),
     }
 }
 

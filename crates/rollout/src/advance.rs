@@ -80,7 +80,8 @@ impl Turn<'_> {
         }
         self.restart();
         self.state.phase = Phase::Progressing;
-        let serves = self.programmed(running.epoch) && self.evidence.ready;
+        let previews = self.plan.is_preview(running.index);
+        let serves = self.programmed(running.epoch) && self.evidence.ready && (self.evidence.canary_ready || !previews);
         match self.plan.stage(running.index) {
             None if serves && self.evidence.canary_ready && self.served() == self.state.segment.buckets => {
                 self.state.phase = Phase::Promoted;

@@ -120,11 +120,17 @@ impl Turn<'_> {
             Some(Step::Pause) | None => (k, SignedDuration::ZERO, SignedDuration::ZERO),
         };
         let linear = stage.is_some() && matches!(self.plan.strategy, Strategy::Linear { .. });
+        let from = match self.plan.strategy {
+            _ if linear => 0,
+            // One write switches everyone, whatever a replica's clock says.
+            Strategy::BlueGreen { .. } => to,
+            _ => k,
+        };
         let s = &self.state.segment;
         let (ends_at, epoch) = (later(now, ramp), s.epoch.saturating_add(1));
         self.state.segment = Segment {
             buckets: self.plan.buckets,
-            from: if linear { 0 } else { k },
+            from,
             to,
             starts_at: now,
             ends_at,
@@ -157,7 +163,9 @@ impl Turn<'_> {
     /// Everyone, in one write.
     pub(crate) fn jump(&mut self) {
         let s = &mut self.state.segment;
-        (s.to, s.floor) = (s.buckets, s.buckets);
+        if s.from < s.buckets {
+            (s.to, s.floor) = (s.buckets, s.buckets);
+        }
     }
 
     /// Every replica serves the step: its line starts now, or where S9 puts it.

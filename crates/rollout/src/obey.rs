@@ -107,14 +107,16 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends what a command, a step or the analysis paused, never `spec.paused`.
+    /// Ends what a command, a step or the analysis paused, never `spec.paused`, nor a preview.
     fn resume(&mut self) -> Result<(), &'static str> {
+        let awaits_promotion = self.plan.awaits_promotion(self.state.pauses);
         match self.state.pauses {
+            pauses if awaits_promotion && !pauses.command && !pauses.analysis => Err("It waits to be switched. Use promote."),
             pauses if pauses.any() => {
                 if pauses.analysis {
                     self.forgive();
                 }
-                self.state.pauses = Pauses::default();
+                self.state.pauses = Pauses { step: awaits_promotion, ..Pauses::default() };
                 Ok(())
             }
             _ if self.plan.paused => Err("spec.paused is true, and only an edit ends that."),
@@ -122,7 +124,7 @@ impl Turn<'_> {
         }
     }
 
-    /// 100 % in one write: skips steps and checks, but nothing rises past a replica that cannot follow, or to a dead canary.
+    /// 100 % in one write, or the end of `keepOld`: skips steps and checks, but nothing rises past a replica that cannot follow, or to a dead canary.
     fn promote(&mut self) -> Result<(), &'static str> {
         if !self.evidence.ready {
             return Err("The spec is not resolved. Promote when ResolvedRefs is True.");
@@ -134,7 +136,8 @@ impl Turn<'_> {
             return Err("Not every replica follows, so nothing rises. Promote when Programmed is True.");
         }
         self.state.pauses = Pauses::default();
-        self.enter(self.plan.stages());
+        let index = self.state.running.as_ref().map_or(self.state.position, |running| running.index);
+        self.enter(self.plan.promotion(index));
         self.jump();
         Ok(())
     }
@@ -147,6 +150,9 @@ impl Turn<'_> {
             Some(running) if self.plan.stage(running.index).is_some() => {
                 if !self.programmed(running.epoch) || !self.evidence.ready {
                     return Err("Not every replica serves this step yet. Skip when Programmed is True.");
+                }
+                if self.plan.is_preview(running.index) && !self.evidence.canary_ready {
+                    return Err("The canary has no ready endpoint. Skip when it has one.");
                 }
                 let next = running.index.saturating_add(1);
                 self.state.pauses.step = false;

@@ -1,5 +1,6 @@
 //! What a release's author asked for, as far as its life needs it.
 
+use crate::phase::Pauses;
 use jiff::{SignedDuration, Timestamp};
 use serin_api::Release;
 use serin_api::identity;
@@ -67,6 +68,7 @@ impl Plan {
         match &self.strategy {
             Strategy::Percentage(_) | Strategy::Weights { .. } | Strategy::Groups(_) => 0,
             Strategy::Linear { .. } => 1,
+            Strategy::BlueGreen { .. } => 2,
             Strategy::Steps(steps) => steps.len() + usize::from(last_share(steps) < WHOLE),
         }
     }
@@ -78,6 +80,11 @@ impl Plan {
             _ if index >= self.stages() => None,
             Strategy::Percentage(_) | Strategy::Weights { .. } | Strategy::Groups(_) => None,
             Strategy::Linear { duration, .. } => Some(everyone(*duration)),
+            Strategy::BlueGreen { auto_switch_after, keep_old } => Some(match (index, auto_switch_after) {
+                (0, None) => Step::Pause,
+                (0, Some(hold)) => Step::Weight { share: 0, ramp: SignedDuration::ZERO, hold: *hold },
+                _ => Step::Weight { share: WHOLE, ramp: SignedDuration::ZERO, hold: *keep_old },
+            }),
             Strategy::Steps(steps) => Some(steps.get(index).cloned().unwrap_or_else(|| everyone(SignedDuration::ZERO))),
         }
     }
@@ -94,9 +101,11 @@ impl Plan {
         }
     }
 
-    /// The analysis, when one of its checks has a say: at full weight there is no stable side to compare with.
+    /// The analysis, when one of its checks has a say: at full weight there is no stable side to compare with, and a preview that
+    /// overrides alone reach has no requests to judge by.
     pub fn judged(&self, at_full_weight: bool) -> Option<&Analysis> {
-        let has_a_say = |a: &&Analysis| a.checks.iter().any(|c| !c.dry_run && (c.max.is_some() || !at_full_weight));
+        let compares = !at_full_weight && !self.is_blue_green();
+        let has_a_say = |a: &&Analysis| a.checks.iter().any(|c| !c.dry_run && (compares || (c.max.is_some() && at_full_weight)));
         self.analysis.as_ref().filter(has_a_say)
     }
 
@@ -109,8 +118,28 @@ impl Plan {
             // Without buckets admitted groups are all who have the canary.
             Strategy::Groups(release::Groups::Allow(groups)) => Some(Order { k: 0, groups: Some(Groups::Admitted(groups.clone())) }),
             Strategy::Groups(release::Groups::Deny(groups)) => Some(Order { k: 0, groups: Some(Groups::Deny(groups.clone())) }),
-            Strategy::Linear { .. } | Strategy::Steps(_) => None,
+            Strategy::Linear { .. } | Strategy::BlueGreen { .. } | Strategy::Steps(_) => None,
         }
+    }
+
+    /// Whether everyone is switched at once.
+    pub(crate) fn is_blue_green(&self) -> bool {
+        matches!(self.strategy, Strategy::BlueGreen { .. })
+    }
+
+    /// Whether the step at `index` is the preview, which must not end before the canary is ready.
+    pub(crate) fn is_preview(&self, index: usize) -> bool {
+        self.is_blue_green() && index == 0
+    }
+
+    /// Whether a release that pauses so waits for the command `promote`.
+    pub(crate) fn awaits_promotion(&self, pauses: Pauses) -> bool {
+        self.is_blue_green() && pauses.step
+    }
+
+    /// Where `promote` leads from the step at `index`: from a preview to the switch, else past the last step.
+    pub(crate) fn promotion(&self, index: usize) -> usize {
+        if self.is_preview(index) { 1 } else { self.stages() }
     }
 
     /// The groups that have the canary from the step at `index` on: those who have it already, and those of every step up to it (S19).
@@ -129,9 +158,13 @@ impl Plan {
         (!all.is_empty()).then(|| Groups::Admitted(all.into_iter().collect()))
     }
 
-    /// Where an edit of the steps leaves a release that serves `k`: the last weight step not above it, else the first step.
+    /// Where an edit leaves a release that serves `k`: at the last weight step not above it, else at the first step; one that has
+    /// switched stays switched.
     pub(crate) fn position(&self, k: u32) -> usize {
-        let Strategy::Steps(steps) = &self.strategy else { return 0 };
+        let steps = match &self.strategy {
+            Strategy::Steps(steps) => steps,
+            _ => return usize::from(self.is_blue_green() && k == self.buckets),
+        };
         let not_above = |step: &Step| matches!(step, Step::Weight { share, .. } if self.k_of(*share) <= k);
         steps.iter().rposition(not_above).unwrap_or(0)
     }
@@ -156,6 +189,10 @@ impl Plan {
                 Step::Groups { groups, hold } => write!(text, "groups {} {};", counted(groups), hold.as_millis()),
                 Step::Pause => write!(text, "pause;"),
             }),
+            Strategy::BlueGreen { auto_switch_after, keep_old } => {
+                let after = auto_switch_after.map_or(String::new(), |after| after.as_millis().to_string());
+                write!(text, "blueGreen {after} {}", keep_old.as_millis())
+            }
             Strategy::Groups(release::Groups::Allow(groups)) => write!(text, "allow {}", counted(groups)),
             Strategy::Groups(release::Groups::Deny(groups)) => write!(text, "deny {}", counted(groups)),
         };

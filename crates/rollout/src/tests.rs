@@ -1,5 +1,6 @@
 //! A release whose replicas follow at once, and the tests of its life, of every event in every phase, and of what always holds.
 
+mod blue_green;
 mod groups;
 mod life;
 mod properties;
@@ -33,6 +34,10 @@ pub(crate) fn names(names: &[&str]) -> Vec<String> {
 
 pub(crate) fn admit(groups: &[&str], hold: i64) -> Step {
     Step::Groups { groups: names(groups), hold: secs(hold) }
+}
+
+pub(crate) fn blue_green(auto_switch_after: Option<i64>, keep_old: i64) -> Strategy {
+    Strategy::BlueGreen { auto_switch_after: auto_switch_after.map(secs), keep_old: secs(keep_old) }
 }
 
 pub(crate) fn steps() -> Strategy {
@@ -166,6 +171,9 @@ fn a_plan_is_taken_from_the_parsed_release_and_an_edit_of_the_strategy_is_seen()
         Strategy::Weights { stable: 1, canary: 1 },
         Strategy::Linear { start: None, duration: secs(3600) },
         Strategy::Linear { start: Some(at(0)), duration: secs(3600) },
+        blue_green(None, 60),
+        blue_green(Some(60), 60),
+        blue_green(Some(60), 61),
         Strategy::Groups(Groups::Allow(names(&["a", "b"]))),
         Strategy::Groups(Groups::Allow(names(&["a1:b"]))),
         Strategy::Groups(Groups::Deny(names(&["a", "b"]))),

@@ -9,9 +9,9 @@ use crate::step::Turn;
 use jiff::SignedDuration;
 use serin_api::release::{Analysis, OnFail};
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
     /// The analysis that judges what is served now.
-    pub(crate) fn analysis(&self) -> Option<&Analysis> {
+    pub(crate) fn analysis(&self) -> Option<&'a Analysis> {
         self.plan.judged(self.served() == self.state.segment.buckets)
     }
 
@@ -25,7 +25,7 @@ impl Turn<'_> {
 
     /// A judgement counts once, and only for the step in which it was made; also while a pause holds the weight.
     pub(crate) fn judge(&mut self) {
-        let (Some(analysis), Some(Judgement { verdict, at })) = (&self.plan.analysis, self.evidence.judgement) else { return };
+        let (Some(analysis), Some(Judgement { verdict, at })) = (self.analysis(), self.evidence.judgement) else { return };
         let judgement = Judgement { verdict, at: to_millis(at) };
         let Some(running) = self.state.running.as_mut().filter(|_| self.state.phase != Phase::Promoted) else { return };
         let fresh = running.clock.is_some_and(|clock| judgement.at > clock) && judgement.at <= self.now;

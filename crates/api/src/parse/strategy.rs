@@ -28,15 +28,16 @@ pub(super) fn parse(raw: &StrategySpec, report: &mut Report) -> Option<Strategy>
     let groups = raw.groups.as_ref().and_then(|groups| self::groups(groups, report));
     let weights = raw.weights.as_ref().and_then(|weights| self::weights(weights, report));
     let linear = raw.linear.as_ref().and_then(|linear| self::linear(linear, report));
+    let blue_green = raw.blue_green.as_ref().map(|raw| Strategy::BlueGreen {
+        auto_switch_after: raw.auto_switch_after.as_deref().and_then(quantity::duration),
+        keep_old: span(raw.keep_old.as_deref()),
+    });
     let steps = raw.steps.as_ref().and_then(|steps| self::steps(steps, report));
     if !report.is_clean("spec.strategy") {
         return None;
     }
-    if raw.blue_green.is_some() {
-        report.not_implemented("spec.strategy.blueGreen");
-    }
     let percentage = raw.percentage.as_ref().and_then(quantity::percent).map(Strategy::Percentage);
-    percentage.or(weights).or(linear).or(groups).or(steps)
+    percentage.or(weights).or(linear).or(groups).or(blue_green).or(steps)
 }
 
 /// A share above 0 that gives no bucket would be served to nobody (S3).
@@ -56,7 +57,7 @@ pub(super) fn reaches_a_bucket(strategy: &Strategy, buckets: u32, report: &mut R
             let sum = stable + canary;
             check("spec.strategy.weights", *canary, sum, format!("{canary}/{sum}"));
         }
-        Strategy::Linear { .. } | Strategy::Groups(_) => {}
+        Strategy::Linear { .. } | Strategy::Groups(_) | Strategy::BlueGreen { .. } => {}
         Strategy::Steps(steps) => {
             for (index, step) in steps.iter().enumerate() {
                 if let Step::Weight { share, .. } = step {

@@ -175,7 +175,11 @@ impl View<'_> {
                 }
                 Waits::Endpoints => yes(kind, reason::CANARY_UNAVAILABLE, "It waits for a ready endpoint of the canary. Look at its pods."),
             },
-            Phase::Paused => yes(kind, reason::PAUSED, self.pause_sentence()),
+            Phase::Paused => {
+                let pauses = self.state.pauses;
+                let asked = pauses.analysis || pauses.command || !self.awaits_promotion();
+                yes(kind, if asked { reason::PAUSED } else { reason::AWAITING_PROMOTION }, self.pause_sentence())
+            }
             Phase::Scheduled => yes(kind, reason::WINDOW, "It waits for its start."),
             Phase::Pending => match self.waits() {
                 Waits::Cure(finding) => no(kind, finding.reason, format!("It has not begun: {finding}")),
@@ -194,6 +198,8 @@ impl View<'_> {
             format!("{} Use resume to go on, or abort.", self.pause_cause())
         } else if pauses.command {
             "It was paused by command. Use resume to go on.".to_owned()
+        } else if self.awaits_promotion() {
+            "The preview is ready. Use promote to switch.".to_owned()
         } else if pauses.step {
             "A step pauses it. Use resume to go on.".to_owned()
         } else {

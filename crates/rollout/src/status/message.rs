@@ -17,7 +17,7 @@ impl View<'_> {
                 (_, Some(start)) if self.state.phase == Phase::Scheduled => format!("It starts at {}.", moment(start)),
                 _ => "It starts when a route of this class sends to it.".to_owned(),
             },
-            Phase::Progressing => self.under_way(&share),
+            Phase::Progressing => self.under_way(&share, name),
             Phase::Paused => self.paused(&share, name),
             Phase::Steady => match self.waits() {
                 Waits::Cure(finding) => fit(&finding.to_string(), ""),
@@ -30,7 +30,7 @@ impl View<'_> {
         }
     }
 
-    fn under_way(&self, share: &str) -> String {
+    fn under_way(&self, share: &str, name: &str) -> String {
         match self.waits() {
             Waits::Cure(finding) => fit(&format!("Held at {share}. {finding}"), ""),
             Waits::Replicas => {
@@ -40,7 +40,15 @@ impl View<'_> {
                 format!("It rises to {to} % until {}, and stays there until {}.", moment(until), moment(then))
             }
             Waits::Ramp { to, until, .. } => format!("It rises to {to} % until {}.", moment(until)),
-            Waits::Hold { until } => format!("It stays at {share} until {}.", moment(until)),
+            Waits::Hold { until } => match self.previews() {
+                Some(true) => {
+                    fit(&format!("The preview is ready. All switch to it at {}.", moment(until)), &format!("At once: serin promote {name}"))
+                }
+                Some(false) => {
+                    fit(&format!("All have switched. It is promoted at {}.", moment(until)), &format!("Back: serin abort {name}"))
+                }
+                None => format!("It stays at {share} until {}.", moment(until)),
+            },
             Waits::Verdict(sentence) => fit(&format!("Held at {share}. {sentence}"), ""),
             Waits::Endpoints => format!("It is at {share}, but the canary has no ready endpoint. Look at its pods."),
         }
@@ -54,6 +62,9 @@ impl View<'_> {
         }
         if pauses.command {
             return fit(&format!("It was paused at {share} by command."), &cure);
+        }
+        if self.awaits_promotion() {
+            return fit("The preview is ready.", &format!("Switch with: serin promote {name}"));
         }
         match self.step() {
             Some((index, of)) if pauses.step => fit(&format!("Step {index}/{of} pauses at {share}."), &cure),

@@ -106,6 +106,16 @@ impl View<'_> {
         Some(end)
     }
 
+    /// Whether it is the preview of one that switches; `None` for other strategies.
+    pub(super) fn previews(&self) -> Option<bool> {
+        let (running, (_, plan)) = (self.state.running.as_ref()?, self.spec?);
+        plan.is_blue_green().then(|| plan.is_preview(running.index))
+    }
+
+    pub(super) fn awaits_promotion(&self) -> bool {
+        self.spec.is_some_and(|(_, plan)| plan.awaits_promotion(self.state.pauses))
+    }
+
     pub(super) fn is_held(&self) -> bool {
         self.state.pauses.any() || self.spec.is_none_or(|(_, plan)| plan.paused)
     }
@@ -115,6 +125,9 @@ impl View<'_> {
             return Waits::Cure(finding);
         }
         let (Some(running), Some((_, plan)), true) = (&self.state.running, self.spec, self.programmed()) else { return Waits::Replicas };
+        if plan.is_preview(running.index) && !self.facts.canary_ready {
+            return Waits::Endpoints;
+        }
         let s = &self.state.segment;
         let analysis = plan.judged(s.k(self.now) == s.buckets);
         let verdict = running.judged.map(|j| j.verdict);

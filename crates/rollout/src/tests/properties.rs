@@ -35,6 +35,7 @@ fn strategies() -> impl proptest::strategy::Strategy<Value = Strategy> {
         Just(Strategy::Linear { start: None, duration: secs(3600) }),
         (0..=WHOLE).prop_map(Strategy::Percentage),
         Just(Strategy::Steps(vec![admit(&["a"], 60), weight(5, 0, 60), admit(&["b"], 0), weight(60, 300, 0)])),
+        prop::option::of(0i64..300).prop_map(|after| blue_green(after, 300)),
         groups().prop_map(|groups| Strategy::Groups(Groups::Allow(groups))),
         groups().prop_map(|groups| Strategy::Groups(Groups::Deny(groups))),
         (0u32..10).prop_map(|num| Strategy::Weights { stable: 10 - num, canary: num }),

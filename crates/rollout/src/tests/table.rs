@@ -21,6 +21,7 @@ enable        Pending0       Scheduled0     Progressing=   Paused=        Steady
 steps         Pending0       Progressing+   Progressing=   Paused=        Progressing+   Promoted=      Completed0     Aborted0       Disabled0
 groups        Pending0       Steady0        Steady0        Paused0        Steady0        Steady0        Completed0     Aborted0       Disabled0
 admit         Pending0       Progressing0   Progressing=   Paused=        Progressing=   Promoted=      Completed0     Aborted0       Disabled0
+blue-green    Pending0       Progressing0   Progressing=   Paused=        Progressing=   Promoted=      Completed0     Aborted0       Disabled0
 percent-up    Pending0       Steady+        Steady+        Paused=        Steady+        Steady-        Completed0     Aborted0       Disabled0
 percent-down  Pending0       Steady+        Steady-        Paused-        Steady-        Steady-        Completed0     Aborted0       Disabled0
 pass          Pending0       Scheduled0     Progressing=   Paused=        Steady=        Promoted=      Completed0     Aborted0       Disabled0
@@ -44,6 +45,7 @@ enum Happens {
     EditSteps,
     EditGroups,
     EditAdmit,
+    EditBlueGreen,
     EditPercentageUp,
     EditPercentageDown,
     Says(Verdict),
@@ -54,7 +56,7 @@ enum Happens {
     Deadline,
 }
 
-const EVENTS: [(&str, Happens); 25] = [
+const EVENTS: [(&str, Happens); 26] = [
     ("promote", Happens::Command("promote")),
     ("pause", Happens::Command("pause")),
     ("resume", Happens::Command("resume")),
@@ -69,6 +71,7 @@ const EVENTS: [(&str, Happens); 25] = [
     ("steps", Happens::EditSteps),
     ("groups", Happens::EditGroups),
     ("admit", Happens::EditAdmit),
+    ("blue-green", Happens::EditBlueGreen),
     ("percent-up", Happens::EditPercentageUp),
     ("percent-down", Happens::EditPercentageDown),
     ("pass", Happens::Says(Verdict::Pass)),
@@ -119,6 +122,7 @@ fn cell(phase: Phase, event: Happens) -> String {
         Happens::EditSteps => w.plan.strategy = Strategy::Steps(vec![weight(50, 0, MIN)]),
         Happens::EditGroups => w.plan.strategy = Strategy::Groups(Groups::Allow(names(&["testers"]))),
         Happens::EditAdmit => w.plan.strategy = Strategy::Steps(vec![admit(&["testers"], MIN)]),
+        Happens::EditBlueGreen => w.plan.strategy = blue_green(None, MIN),
         Happens::EditPercentageUp => w.plan.strategy = Strategy::Percentage(WHOLE / 2),
         Happens::EditPercentageDown => w.plan.strategy = Strategy::Percentage(1_000),
         Happens::Says(verdict) => w.verdict = Some(verdict),
