@@ -213,12 +213,14 @@ impl<'o> Judge<'o> {
     }
 }
 
-/// A scope is held by the oldest release that is under way, else by the oldest that is not over.
+/// A scope is held by the oldest release that is under way, else by the oldest that is not over and could begin: one bad spec keeps no
+/// good release from its scope.
 fn holders(objects: &Objects) -> BTreeMap<(&str, String), &Declared> {
     let mut holders: BTreeMap<_, &Declared> = BTreeMap::new();
     let rank = |declared: &Declared| (!standing::under_way(declared), declared.age.clone());
     for declared in objects.releases.values().map(|declared| &**declared) {
-        let Some(sides) = declared.sides().filter(|_| Standing::of(declared) != Standing::Over) else { continue };
+        let may_hold = Standing::of(declared) != Standing::Over && (declared.parsed.release.is_some() || standing::under_way(declared));
+        let Some(sides) = declared.sides().filter(|_| may_hold) else { continue };
         let holder = holders.entry(held(sides)).or_insert(declared);
         if rank(declared) < rank(holder) {
             *holder = declared;

@@ -5,6 +5,7 @@ use super::events::Events;
 use super::lease::Leadership;
 use super::writer::{Outcome, StatusWriter};
 use crate::admin::{Name, Refusal};
+use crate::events::refused;
 use crate::run::{Input, World};
 use crate::update::{StatusWrite, Update};
 use jiff::SignedDuration;
@@ -56,7 +57,11 @@ impl World for Cluster {
                 }
                 outcome => {
                     match outcome {
-                        Outcome::Refused(why) | Outcome::Unanswered(why) => tracing::warn!("status is not written: {why}"),
+                        Outcome::Refused(why) => {
+                            tracing::warn!("status is not written: {why}");
+                            events.tell(&write.name, &write.uid, &[refused(&write.status, &why)]);
+                        }
+                        Outcome::Unanswered(why) => tracing::warn!("status is not written: {why}"),
                         outcome => tracing::debug!(?outcome, "status is not written"),
                     }
                     Input::NotWritten { name: write.name, from: write.resource_version }

@@ -9,6 +9,7 @@ mod continuity;
 mod discipline;
 mod examples;
 mod life;
+mod malformed;
 mod manual;
 mod memory;
 mod refused;
