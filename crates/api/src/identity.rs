@@ -1,7 +1,7 @@
 //! The identity of a release: a hash of a versioned canonical text.
 
 use crate::parse::BUCKETS;
-use crate::release::{Canary, PathRewrite, Release, Scope, Split, SplitBy};
+use crate::release::{Canary, PathRewrite, People, Release, Scope, Split, SplitBy};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The version of the canonical form. It never changes for a released schema: a new field joins as absent.
@@ -52,7 +52,13 @@ impl Identity {
             add("scope.route.host", route.host.clone());
             add("scope.route.path", route.path.clone());
         }
+        match &scope.people {
+            People::Anyone => {}
+            People::Consumer(username) => add("scope.consumer", Some(username.clone())),
+            People::Group(group) => add("scope.consumerGroup", Some(group.clone())),
+        }
         add("scope.all", scope.all.then(|| "true".to_owned()));
+        add("scope.allNamespaces", scope.all_namespaces.then(|| "true".to_owned()));
         add("canary.service", canary.service.clone());
         add("canary.port", canary.port.as_ref().map(ToString::to_string));
         match &canary.path {

@@ -49,8 +49,24 @@ pub struct Scope {
     pub service: Option<String>,
     /// Requests of this route.
     pub route: Option<RouteScope>,
+    /// Whose requests.
+    pub people: People,
     /// Every route of the namespace.
     pub all: bool,
+    /// Routes of every namespace; only with `all` or people.
+    pub all_namespaces: bool,
+}
+
+/// Whose requests take part.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum People {
+    /// Anyone's.
+    #[default]
+    Anyone,
+    /// Those of the authenticated consumer of this username.
+    Consumer(String),
+    /// Those of authenticated consumers of this group.
+    Group(String),
 }
 
 /// A route of the release's namespace, or a part of it.

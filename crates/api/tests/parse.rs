@@ -171,7 +171,7 @@ fn a_bad_edit_leaves_the_overrides_that_parse_and_the_identity() {
 #[test]
 fn without_a_scope_that_is_served_there_is_no_identity() {
     for patch in [
-        json!({"scope": {"consumer": "alice"}}),
+        json!({"scope": {"route": {"kind": "HTTPRoute", "name": "a"}}}),
         json!({"canary": {}}),
         json!({"revision": 2}),
         json!({"scope": {"service": "a", "al": true}}),

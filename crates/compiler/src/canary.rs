@@ -15,13 +15,15 @@ pub(crate) fn on(place: &Place, sides: Sides<'_>, backends: &Backends<'_>) -> Re
     if canary.service.is_none() && canary.port.is_none() {
         return Ok(place.target.clone());
     }
-    let Some(service) = canary.service.as_ref().or(place.service.as_ref()) else { return Ok(None) };
+    let named = canary.service.as_ref().map(|service| Key::new(sides.namespace, service));
+    let own = || place.service.as_ref().map(|service| Key::new(&place.ingress.namespace, service));
+    let Some(service) = named.or_else(own) else { return Ok(None) };
     let wanted = match (&canary.port, &place.port) {
         (Some(port), _) => Wanted::Port(port),
         (None, Some(port)) => Wanted::PortOrOnly(port),
         (None, None) => Wanted::Only,
     };
-    backends.resolve(&Key::new(sides.namespace, service), wanted, sides.scope.service.as_deref()).map(Some)
+    backends.resolve(&service, wanted, sides.scope.service.as_deref()).map(Some)
 }
 
 /// What the canary is without any route, as far as the spec alone says it.
@@ -63,6 +65,7 @@ pub(crate) fn served(declared: &Declared, path: Option<PathRewrite>, traffic: Tr
         name: key.name.clone(),
         id: id.clone(),
         uid: parsed.metadata.uid.clone(),
+        people: parsed.scope.as_ref().map(|scope| people(&scope.people)).unwrap_or_default(),
         // A split that cannot be read gives no id, so the release is rolled back and nobody asks.
         by: split.map_or(config::By::Request, |split| by(&split.by)),
         buckets,
@@ -71,6 +74,14 @@ pub(crate) fn served(declared: &Declared, path: Option<PathRewrite>, traffic: Tr
         path,
         fail_when_unavailable: parsed.canary.as_ref().is_some_and(|c| c.when_unavailable == release::WhenUnavailable::Fail),
         traffic,
+    }
+}
+
+fn people(people: &release::People) -> config::People {
+    match people {
+        release::People::Anyone => config::People::Anyone,
+        release::People::Consumer(username) => config::People::Consumer(username.clone()),
+        release::People::Group(group) => config::People::Group(group.clone()),
     }
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub fn compile(objects: &Objects, options: &Options) -> Compiled {
     let backends = Backends::new(objects, options);
     let lowered = ingress::lower(objects, options, &backends);
-    let judge = Judge::new(objects, &lowered, &backends);
+    let judge = Judge::new(objects, &lowered, &backends, &options.own_namespace);
     let judged: Vec<_> = objects.releases.values().map(|declared| judge.judge(declared)).collect();
     let config = config(objects, &lowered, &backends, &judged);
     let releases = objects.releases.keys().cloned().zip(judged.into_iter().map(|judged| judged.outcome)).collect();

@@ -25,6 +25,7 @@ pub(crate) struct Judge<'o> {
     objects: &'o Objects,
     lowered: &'o Lowered,
     backends: &'o Backends<'o>,
+    own_namespace: &'o str,
     places: BTreeMap<&'o str, Places<'o>>,
     /// Who holds each scope, by namespace and scope.
     holders: BTreeMap<(&'o str, String), &'o Declared>,
@@ -55,7 +56,7 @@ impl Places<'_> {
 }
 
 impl<'o> Judge<'o> {
-    pub(crate) fn new(objects: &'o Objects, lowered: &'o Lowered, backends: &'o Backends<'o>) -> Self {
+    pub(crate) fn new(objects: &'o Objects, lowered: &'o Lowered, backends: &'o Backends<'o>, own_namespace: &'o str) -> Self {
         let mut places: BTreeMap<_, Places<'_>> = BTreeMap::new();
         for (index, place) in lowered.places.iter().enumerate() {
             let of_namespace = places.entry(place.ingress.namespace.as_str()).or_default();
@@ -65,7 +66,7 @@ impl<'o> Judge<'o> {
                 of_namespace.by_service.entry(service.as_str()).or_default().push(index);
             }
         }
-        Self { objects, lowered, backends, places, holders: holders(objects) }
+        Self { objects, lowered, backends, own_namespace, places, holders: holders(objects) }
     }
 
     pub(crate) fn judge(&self, declared: &Declared) -> Judged {
@@ -79,8 +80,15 @@ impl<'o> Judge<'o> {
             canary_ready: 0,
             stable_ready: 0,
         };
-        let Some(sides) = declared.sides() else { return Judged { outcome, served: None, canaries: Vec::new() } };
+        let nothing = |outcome| Judged { outcome, served: None, canaries: Vec::new() };
+        let Some(sides) = declared.sides() else { return nothing(outcome) };
         outcome.resolved_scope = scope::describe(sides.scope);
+        if sides.scope.all_namespaces && sides.namespace != self.own_namespace {
+            let message =
+                format!("allNamespaces is for releases in namespace {}. Move the release there, or remove it.", self.own_namespace);
+            outcome.findings.push(accepted(reason::NOT_PERMITTED, "spec.scope.allNamespaces", message));
+            return nothing(outcome);
+        }
 
         let mut findings = BTreeSet::new();
         let canaries = self.routes(sides, &mut outcome, &mut findings);
@@ -113,12 +121,13 @@ impl<'o> Judge<'o> {
     /// The routes that take part, with side B on each.
     fn routes(&self, sides: Sides<'_>, outcome: &mut ReleaseOutcome, findings: &mut BTreeSet<Finding>) -> Vec<(usize, Option<Target>)> {
         let mut canaries = Vec::new();
-        for index in self.places.get(sides.namespace).map(|places| places.near(sides)).unwrap_or_default() {
+        let namespaces = self.places.iter().filter(|(namespace, _)| sides.scope.all_namespaces || **namespace == sides.namespace);
+        for index in namespaces.flat_map(|(_, places)| places.near(sides)) {
             let place = &self.lowered.places[index];
             let in_scope = scope::takes(sides.scope, place);
             // After finalising, a route no longer sends to the Service of the scope, but to the canary's.
             let of_canary = sides.canary.is_some_and(|canary| canary.service.is_some() && canary.service == place.service);
-            let may_point = of_canary && scope::takes_route(sides.scope, place);
+            let may_point = of_canary && place.ingress.namespace == sides.namespace && scope::takes_route(sides.scope, place);
             if !in_scope && !may_point {
                 continue;
             }

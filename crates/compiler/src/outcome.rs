@@ -6,8 +6,10 @@ use serin_routing::Config;
 use std::collections::BTreeMap;
 
 /// How objects are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
+    /// serin's own namespace: only there a release may reach over all namespaces.
+    pub own_namespace: String,
     /// Fed from files, without a cluster: while there is no IngressClass every Ingress is ours, a Service may list its endpoints in the
     /// annotation `serin.dev/endpoints`, and endpoints on loopback are allowed.
     pub standalone: bool,

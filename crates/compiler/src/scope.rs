@@ -3,12 +3,20 @@
 use crate::declared::Declared;
 use crate::ingress::Place;
 use crate::key::Age;
-use serin_api::release::Scope;
+use serin_api::release::{People, Scope};
 
-/// How specific a scope is (S13, the ranks that have no consumer). The order is that of precedence.
+/// How specific a scope is: the twelve levels of S13. The order is that of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
-    RouteAndService,
+    RouteServiceConsumer,
+    GroupServiceRoute,
+    RouteConsumer,
+    ServiceConsumer,
+    GroupRoute,
+    GroupService,
+    RouteService,
+    Consumer,
+    Group,
     Route,
     Service,
     All,
@@ -23,11 +31,19 @@ pub(crate) struct Precedence {
 
 impl Rank {
     fn of(scope: &Scope) -> Self {
-        match (&scope.route, &scope.service) {
-            (Some(_), Some(_)) => Self::RouteAndService,
-            (Some(_), None) => Self::Route,
-            (None, Some(_)) => Self::Service,
-            (None, None) => Self::All,
+        match (&scope.people, scope.route.is_some(), scope.service.is_some()) {
+            (People::Consumer(_), true, true) => Self::RouteServiceConsumer,
+            (People::Group(_), true, true) => Self::GroupServiceRoute,
+            (People::Consumer(_), true, false) => Self::RouteConsumer,
+            (People::Consumer(_), false, true) => Self::ServiceConsumer,
+            (People::Group(_), true, false) => Self::GroupRoute,
+            (People::Group(_), false, true) => Self::GroupService,
+            (People::Anyone, true, true) => Self::RouteService,
+            (People::Consumer(_), false, false) => Self::Consumer,
+            (People::Group(_), false, false) => Self::Group,
+            (People::Anyone, true, false) => Self::Route,
+            (People::Anyone, false, true) => Self::Service,
+            (People::Anyone, false, false) => Self::All,
         }
     }
 }
@@ -68,8 +84,15 @@ pub(crate) fn describe(scope: &Scope) -> String {
     if let Some(service) = &scope.service {
         parts.push(format!("Service {service}"));
     }
-    if scope.all {
-        parts.push("every route of the namespace".into());
+    match &scope.people {
+        People::Anyone => {}
+        People::Consumer(username) => parts.push(format!("consumer {username}")),
+        People::Group(group) => parts.push(format!("consumer group {group}")),
+    }
+    match (scope.all_namespaces, scope.route.is_none() && scope.service.is_none()) {
+        (true, _) => parts.push("every route of every namespace".into()),
+        (false, true) => parts.push("every route of the namespace".into()),
+        (false, false) => {}
     }
     parts.join(", ")
 }

@@ -7,7 +7,7 @@ use serin_compiler::{AnyRelease, Key, Objects, Options, compile};
 
 /// The one edit of a release from `stable` to `canary` over an Ingress of this name, in a cluster.
 fn edit(ingress: &str, stable: &str, canary: &str) -> String {
-    edit_with(ingress, stable, canary, &Options { standalone: false })
+    edit_with(ingress, stable, canary, &Options::default())
 }
 
 fn edit_with(ingress: &str, stable: &str, canary: &str, options: &Options) -> String {
@@ -53,7 +53,7 @@ fn s10_edit_points_the_route_at_the_canary() {
 
 #[test]
 fn s10_edit_of_a_file_is_said_in_words() {
-    let words = edit_with("shop", "checkout", "on", &Options { standalone: true });
+    let words = edit_with("shop", "checkout", "on", &Options { standalone: true, ..Options::default() });
     assert_eq!(words, "Set spec.rules[0].http.paths[0].backend to {service: {name: \"on\", port: {number: 80}}}");
 }
 

@@ -20,6 +20,9 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+/// The namespace that is serin's own, where no cluster says which.
+const OWN_NAMESPACE: &str = "serin-system";
+
 /// What an operator may set.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -68,7 +71,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standalone> {
     let proxy = Arc::new(proxy);
     let (asks, asked) = mpsc::channel(64);
     let serves = Arc::clone(&proxy);
-    let engine = Engine::new(Options { standalone: true });
+    let engine = Engine::new(Options { own_namespace: OWN_NAMESPACE.to_owned(), standalone: true });
     let controller = tokio::spawn(async move { run::run(files, engine, &serves, asked, Engine::is_settled).await });
     Ok(Standalone { proxy, http, admin, tasks: [controller, tokio::spawn(admin::serve(listener, asks))] })
 }

@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use serin_routing::{Route, RouteRelease};
+use serin_routing::RouteRelease;
 use serin_split::{Side, decide};
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -105,15 +105,18 @@ fn plan(worker: &Worker, client: &Client, client_ip: Option<IpAddr>, parts: &mut
     let view = worker.view();
     let path = target::path(&parts.uri)?;
     let route = view.table.lookup(&target::host(parts), &path).ok_or(Failure::NoRoute)?;
+    let facts = RequestFacts { parts, client_ip };
     let mut side = Side::Stable;
     let mut uri = None;
-    if let Some(applied) = route.releases.first() {
-        side = decided(worker, applied, &RequestFacts { parts, client_ip }, record);
+    let mut backend = route.backend.as_deref().ok_or(Failure::NotResolved);
+    if let Some(applied) = route.decider(&facts) {
+        side = decided(worker, applied, &facts, record);
         if side == Side::Canary {
             uri = Some(target::forwarded(&parts.uri, &route.rewrite(&applied.release, &path)));
+            backend = applied.canary.as_deref().ok_or(Failure::CanaryUnavailable);
         }
     }
-    let endpoints = view.endpoints(backend(route, side)?, worker.index);
+    let endpoints = view.endpoints(backend?, worker.index);
     if endpoints.serving(side).is_empty() {
         return Err(if side == Side::Canary { Failure::CanaryUnavailable } else { Failure::NoEndpoint });
     }
@@ -139,13 +142,6 @@ fn decided(worker: &Worker, applied: &RouteRelease, facts: &RequestFacts<'_>, re
     };
     record.decided(Decided { release: worker.view().release(release, &worker.shard), decision, side });
     side
-}
-
-fn backend(route: &Route, side: Side) -> Result<&serin_routing::Backend, Failure> {
-    match side {
-        Side::Stable => route.backend.as_deref().ok_or(Failure::NotResolved),
-        Side::Canary => route.releases.first().and_then(|applied| applied.canary.as_deref()).ok_or(Failure::CanaryUnavailable),
-    }
 }
 
 fn forwarded_head(worker: &Worker, client: &Client, parts: &mut Parts) {

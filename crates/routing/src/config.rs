@@ -26,7 +26,7 @@ pub struct Route {
     pub path: PathMatch,
     /// What it does without a release: an index of [`Config::backends`]; `None`: 503, the reference does not resolve.
     pub backend: Option<usize>,
-    /// The releases that may decide, the most specific first (S13). The first one decides.
+    /// The releases that may decide, the most specific first (S13). The first one that the request's author is among decides.
     pub releases: Vec<RouteRelease>,
 }
 
@@ -37,6 +37,24 @@ pub struct RouteRelease {
     pub release: usize,
     /// Side B on this route: an index of [`Config::backends`]; `None`: it does not resolve, so it has no endpoint.
     pub canary: Option<usize>,
+}
+
+/// Whose requests a release may decide.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub enum People {
+    /// Anyone's.
+    #[default]
+    Anyone,
+    /// Those of the authenticated consumer of this username.
+    Consumer(String),
+    /// Those of authenticated consumers of this group.
+    Group(String),
+}
+
+impl People {
+    fn is_anyone(&self) -> bool {
+        *self == Self::Anyone
+    }
 }
 
 /// Which hosts a route takes. All text is lower case, without port and trailing dot. The order is that of precedence.
@@ -83,6 +101,9 @@ pub struct Release {
     pub id: String,
     /// The object's uid: counters of one uid and id go on over tables.
     pub uid: String,
+    /// Whose requests it may decide.
+    #[serde(skip_serializing_if = "People::is_anyone")]
+    pub people: People,
     /// What is hashed.
     pub by: By,
     /// How many buckets.

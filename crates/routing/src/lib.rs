@@ -6,6 +6,7 @@
 pub mod config;
 pub mod path;
 
+mod deciders;
 mod paths;
 mod policies;
 mod release;

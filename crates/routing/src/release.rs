@@ -1,6 +1,6 @@
 //! A release as a table holds it.
 
-use crate::config::{self, PathRewrite, Traffic};
+use crate::config::{self, PathRewrite, People, Traffic};
 use jiff::Timestamp;
 use serin_split::{Policy, Served};
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub struct Release {
     pub uid: String,
     /// The id of the release.
     pub id: String,
+    /// Whose requests it may decide.
+    pub people: People,
     /// How it splits.
     pub policy: Arc<Policy>,
     /// How the path becomes the canary's: see [`crate::Route::rewrite`].
@@ -40,6 +42,7 @@ impl Release {
             name: release.name,
             uid: release.uid,
             id: release.id,
+            people: release.people,
             policy,
             path: release.path,
             fail_when_unavailable: release.fail_when_unavailable,

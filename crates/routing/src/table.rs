@@ -1,8 +1,10 @@
 //! The table: built once from a config, asked by every request.
 
 use crate::config::{self, HostMatch, PathMatch};
+use crate::deciders::Deciders;
 use crate::paths::Paths;
 use crate::{Config, Policies, Release, rewrite};
+use serin_split::Facts;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -32,8 +34,7 @@ pub struct Route {
     pub path: PathMatch,
     /// Side A; `None`: 503, the reference does not resolve.
     pub backend: Option<Arc<Backend>>,
-    /// The releases that may decide, the most specific first (S13). The first one decides.
-    pub releases: Vec<RouteRelease>,
+    deciders: Deciders,
 }
 
 /// A release on one route.
@@ -124,15 +125,25 @@ impl Route {
         let backend = |index: Option<usize>| index.and_then(|index| backends.get(index).cloned());
         let applied = |applied: &config::RouteRelease| {
             let release = Arc::clone(releases.get(applied.release)?);
-            Some(RouteRelease { release, canary: backend(applied.canary) })
+            Some((release.people.clone(), RouteRelease { release, canary: backend(applied.canary) }))
         };
         Self {
-            releases: route.releases.iter().filter_map(applied).collect(),
+            deciders: Deciders::new(route.releases.iter().filter_map(applied)),
             backend: backend(route.backend),
             object: route.object,
             host: route.host,
             path: route.path,
         }
+    }
+
+    /// The releases that may decide, the most specific first.
+    pub fn releases(&self) -> &[RouteRelease] {
+        self.deciders.all()
+    }
+
+    /// The release that decides a request (S13). Allocates nothing.
+    pub fn decider(&self, facts: &impl Facts) -> Option<&RouteRelease> {
+        self.deciders.of(facts)
     }
 
     /// The path that the canary of `release` gets for `path`, which this route takes (S17).

@@ -1,7 +1,7 @@
 //! `spec.scope`.
 
 use super::report::Report;
-use crate::release::{RouteScope, Scope};
+use crate::release::{People, RouteScope, Scope};
 use crate::spec::{RouteKind, RouteRef, ScopeSpec};
 
 /// The scope, if it is valid and served.
@@ -22,16 +22,13 @@ pub(super) fn parse(raw: &ScopeSpec, report: &mut Report) -> Option<Scope> {
         report.invalid("spec.scope.allNamespaces", "allNamespaces needs all, consumer or consumerGroup. Add one, or remove it.");
     }
     let route = raw.route.as_ref().and_then(|route| self::route(route, report));
-    for (given, field) in [
-        (raw.consumer.is_some(), "spec.scope.consumer"),
-        (raw.consumer_group.is_some(), "spec.scope.consumerGroup"),
-        (raw.all_namespaces == Some(true), "spec.scope.allNamespaces"),
-    ] {
-        if given && report.is_clean(field) {
-            report.not_implemented(field);
-        }
-    }
-    (before == report.0.len()).then(|| Scope { service: raw.service.clone(), route, all })
+    let people = match (&raw.consumer, &raw.consumer_group) {
+        (Some(consumer), _) => People::Consumer(consumer.clone()),
+        (None, Some(group)) => People::Group(group.clone()),
+        (None, None) => People::Anyone,
+    };
+    let all_namespaces = raw.all_namespaces == Some(true);
+    (before == report.0.len()).then(|| Scope { service: raw.service.clone(), route, people, all, all_namespaces })
 }
 
 fn route(raw: &RouteRef, report: &mut Report) -> Option<RouteScope> {

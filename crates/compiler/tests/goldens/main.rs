@@ -27,7 +27,7 @@ fn each_case_compiles_to_its_golden() -> io::Result<()> {
         if name.starts_with("shop") {
             text = format!("{}---\n{text}", include_str!("shop.yaml"));
         }
-        let options = Options { standalone: name.starts_with("standalone") };
+        let options = Options { standalone: name.starts_with("standalone"), own_namespace: "serin-system".to_owned() };
         let compiled = compile(&objects(&text, &options), &options);
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path(cases.join(&name));

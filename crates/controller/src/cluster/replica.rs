@@ -62,6 +62,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let mut watches = watch::spawn(&client, &settings.watch_namespaces, &update);
     let identity = uuid::Uuid::new_v4().to_string();
     let (stop, stopped) = oneshot::channel();
+    let own_namespace = settings.namespace.clone();
     let options =
         lease::Options { namespace: settings.namespace, name: LEASE.to_owned(), identity: identity.clone(), times: settings.times };
     let (leadership, lease) = lease::spawn(client.clone(), options, async {
@@ -75,7 +76,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let (asks, asked) = mpsc::channel(64);
     let serves = Arc::clone(&proxy);
     let controller = tokio::spawn(async move {
-        let engine = Engine::new(Options { standalone: false });
+        let engine = Engine::new(Options { own_namespace, standalone: false });
         tokio::select! {
             () = run::run(world, engine, &serves, asked, Engine::has_table) => {}
             // A watch ends only when nobody takes its updates any more, or by a panic: without it the table would grow old unseen.

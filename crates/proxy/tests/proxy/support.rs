@@ -1,7 +1,7 @@
 //! A proxy with raw clients before it and small origins behind it, all on loopback.
 
 use serin_proxy::{Proxy, Settings};
-use serin_routing::config::{Backend, By, Config, HostMatch, PathMatch, Release, Route, RouteRelease, Traffic};
+use serin_routing::config::{Backend, By, Config, HostMatch, PathMatch, People, Release, Route, RouteRelease, Traffic};
 use serin_routing::{Policies, Table};
 use serin_split::Segment;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -78,6 +78,7 @@ pub(crate) fn backend(name: &str, ready: &[SocketAddr]) -> Backend {
 pub(crate) fn release(buckets: u32, k: u32) -> Release {
     let segment = Segment::flat("1", buckets, k, 1, jiff::Timestamp::now());
     Release {
+        people: People::Anyone,
         namespace: "shop".into(),
         name: "checkout".into(),
         id: "1".into(),

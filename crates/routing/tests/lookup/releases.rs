@@ -2,7 +2,7 @@
 
 use super::route;
 use jiff::{SignedDuration, Timestamp};
-use serin_routing::config::{Backend, By, Config, Match, Override, PathRewrite, Release, RouteRelease, Side, Source, Traffic};
+use serin_routing::config::{Backend, By, Config, Match, Override, PathRewrite, People, Release, RouteRelease, Side, Source, Traffic};
 use serin_routing::{Policies, Table};
 use serin_split::{Decision, Facts, Rule, Segment, decide};
 use std::borrow::Cow;
@@ -26,6 +26,7 @@ fn release(traffic: Traffic) -> Release {
         namespace: "shop".into(),
         name: "checkout".into(),
         id: "1".into(),
+        people: People::Anyone,
         uid: "u".into(),
         by: By::Request,
         buckets: 100,
@@ -98,7 +99,7 @@ fn s14_rolled_back_release_serves_side_a() {
 fn route_names_both_sides_and_rewrites_for_the_canary() {
     let table = Table::new(config(release(Traffic::RolledBack { epoch: 0 })), &mut Policies::default());
     let route = table.lookup("a", "/shop/cart").expect("a route");
-    let applied = &route.releases[0];
+    let applied = &route.releases()[0];
     assert_eq!(route.backend.as_ref().map(|b| b.name.as_str()), Some("shop/checkout:80"));
     assert_eq!(applied.canary.as_ref().map(|b| (b.name.as_str(), b.index)), Some(("shop/checkout-v2:80", 1)));
     assert_eq!(route.rewrite(&applied.release, "/shop/cart"), "/v2/cart");
@@ -108,7 +109,7 @@ fn route_names_both_sides_and_rewrites_for_the_canary() {
 fn index_that_points_nowhere_does_not_resolve() {
     let table = Table::new(Config { backends: Vec::new(), ..config(release(Traffic::RolledBack { epoch: 0 })) }, &mut Policies::default());
     let route = table.lookup("a", "/shop").expect("a route");
-    assert!(route.backend.is_none() && route.releases[0].canary.is_none());
+    assert!(route.backend.is_none() && route.releases()[0].canary.is_none());
 }
 
 #[test]
