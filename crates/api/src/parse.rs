@@ -83,6 +83,7 @@ fn of(metadata: Metadata, mut spec: Value) -> Parsed {
     let canary = section(&spec, "canary", &mut report).and_then(|raw| canary::parse(raw, &mut report));
     if let (Some(scope), Some(canary)) = (&scope, &canary) {
         canary::is_another_backend(scope, canary, &mut report);
+        canary::is_within_its_namespace(scope, canary, &mut report);
     }
     let revision = section::<String>(&spec, "revision", &mut report);
     let strategy = section(&spec, "strategy", &mut report).and_then(|raw| strategy::parse(&raw, &mut report));

@@ -3,7 +3,7 @@
 //! | condition | True means | reasons |
 //! |---|---|---|
 //! | Accepted | the spec is one that serin serves | [`ACCEPTED`]; [`INVALID_SPEC`], [`INVALID_STEPS`], [`BELOW_ONE_BUCKET`], [`NOT_IMPLEMENTED`], [`SAME_BACKEND`], [`CONFLICTED`], [`AMBIGUOUS_SCOPE`], [`NOT_PERMITTED`] |
-//! | ResolvedRefs | what the spec names exists | [`RESOLVED_REFS`]; [`BACKEND_NOT_FOUND`], [`PORT_NOT_FOUND`], [`AMBIGUOUS_PORT`], [`UNSUPPORTED_SERVICE`]; of a route [`UNSUPPORTED_BACKEND`], [`TAKEN_AS_PREFIX`] |
+//! | ResolvedRefs | what the spec names exists | [`RESOLVED_REFS`]; [`BACKEND_NOT_FOUND`], [`PORT_NOT_FOUND`], [`AMBIGUOUS_PORT`], [`UNSUPPORTED_SERVICE`], [`PODS_UNKNOWN`]; of a route [`UNSUPPORTED_BACKEND`], [`TAKEN_AS_PREFIX`] |
 //! | Programmed | every ready replica serves what status says | [`PROGRAMMED`]; [`NO_ROUTE`], [`PENDING`], [`PEER_UNREACHABLE`], [`CLOCK_SKEW`] |
 //! | Ready | accepted, resolved, programmed and serving what status says | [`READY`]; [`NOT_READY`], [`ABORTED`] |
 //! | Progressing | the weight moves or is held for a time; the reason says what it waits for | [`STEP`], [`ANALYSIS`], [`WINDOW`], [`PAUSED`], [`AWAITING_PROMOTION`], [`WAITING_FOR_TRAFFIC`]; [`NOTHING_TO_DO`] |
@@ -85,6 +85,8 @@ reasons! {
     AMBIGUOUS_PORT = "AmbiguousPort";
     /// The Service is of a type that has no endpoints, such as ExternalName.
     UNSUPPORTED_SERVICE = "UnsupportedService";
+    /// The pods behind the Service are not known, so no endpoint is on a side.
+    PODS_UNKNOWN = "PodsUnknown";
     /// A route names a backend of a kind that serin does not send to; told of the route.
     UNSUPPORTED_BACKEND = "UnsupportedBackend";
     /// A path of type ImplementationSpecific is taken as a prefix; told of the route.

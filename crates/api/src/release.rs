@@ -1,6 +1,9 @@
 //! A CanaryRelease whose spec was parsed: every value here is valid, and every default is applied.
 
+mod pods;
+
 use jiff::{SignedDuration, Timestamp};
+pub use pods::{PodSelector, Requirement};
 
 /// The whole, in ten-thousandths of a percent: shares are exact decimals with four places.
 pub const WHOLE: u32 = 1_000_000;
@@ -80,11 +83,13 @@ pub struct RouteScope {
     pub path: Option<String>,
 }
 
-/// Side B: at least one of service, port and path.
+/// Side B: at least one of service, pods, port and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canary {
     /// A Service of the release's namespace; absent: the route's own.
     pub service: Option<String>,
+    /// Of the route's own Service only these pods; then stable has the others. Never with `service`.
+    pub pods: Option<PodSelector>,
     /// Absent: the stable port, else the Service's only port.
     pub port: Option<Port>,
     /// How the path is rewritten.

@@ -43,7 +43,13 @@ fn the_least_that_works_has_every_default() {
         generation: 4,
         enabled: true,
         scope: Scope { service: Some("checkout".into()), ..Scope::default() },
-        canary: Canary { service: Some("checkout-v2".into()), port: None, path: None, when_unavailable: WhenUnavailable::Stable },
+        canary: Canary {
+            service: Some("checkout-v2".into()),
+            pods: None,
+            port: None,
+            path: None,
+            when_unavailable: WhenUnavailable::Stable,
+        },
         split: Split { by: SplitBy::Consumer, buckets: 1000, salt: "shop/checkout".into(), issue_cookie: false, names_buckets: false },
         overrides: Vec::new(),
         strategy: Strategy::Percentage(100_000),
@@ -85,6 +91,7 @@ fn the_whole_example_is_read() {
         whole.canary,
         Canary {
             service: None,
+            pods: None,
             port: Some(Port::Name("http".into())),
             path: Some(PathRewrite::Prefix("/v2".into())),
             when_unavailable: WhenUnavailable::Fail
@@ -212,6 +219,7 @@ fn ids_are_the_published_ones() {
         json!({"scope": {"route": {"kind": "Ingress", "name": "shop", "host": "shop.example", "path": "/"}}, "canary": {"port": 8080}}),
         json!({"canary": {"path": {"type": "ReplaceFullPath", "replaceFullPath": "/x"}}}),
         json!({"split": {"by": "Cookie", "name": "id", "buckets": 100, "salt": ""}}),
+        json!({"canary": {"podSelector": {"matchLabels": {"version": "v2"}}}}),
     ]
     .map(|patch| format!("{} {patch}", release(patch.clone()).id(None)));
     insta::assert_snapshot!(ids.join("\n"), @r#"
@@ -221,6 +229,7 @@ fn ids_are_the_published_ones() {
     356a249c2c {"canary":{"port":8080},"scope":{"route":{"host":"shop.example","kind":"Ingress","name":"shop","path":"/"}}}
     32244fe0bc {"canary":{"path":{"replaceFullPath":"/x","type":"ReplaceFullPath"}}}
     98078778b8 {"split":{"buckets":100,"by":"Cookie","name":"id","salt":""}}
+    da51a38a0f {"canary":{"podSelector":{"matchLabels":{"version":"v2"}}}}
     "#);
     assert_eq!(release(json!({})).id(None), release_id(&[("scope.service", "checkout"), ("canary.service", "checkout-v2")]));
     let observed = [("scope.service", "checkout"), ("canary.service", "checkout-v2"), ("workloads.canary", "uid/7")];
@@ -253,6 +262,15 @@ fn the_identity_is_of_what_the_design_names_and_of_nothing_else() {
     ] {
         assert_ne!(id(other.clone()), plain, "{other}");
     }
+}
+
+#[test]
+fn s1_pods_are_one_canary_however_their_selector_is_written() {
+    let id = |selector: Value| release(json!({"canary": {"podSelector": selector}})).id(None);
+    let by_label = id(json!({"matchLabels": {"version": "v2"}}));
+    assert_eq!(id(json!({"matchExpressions": [{"key": "version", "operator": "In", "values": ["v2"]}]})), by_label);
+    assert_ne!(id(json!({"matchLabels": {"version": "v3"}})), by_label);
+    assert_ne!(id(json!({"matchExpressions": [{"key": "version", "operator": "NotIn", "values": ["v2"]}]})), by_label);
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! Side B on a route, and as the proxy serves it.
 
 use crate::Key;
-use crate::backends::{Backends, Target, Unresolved, Wanted};
+use crate::backends::{Backends, Part, Target, Wanted};
 use crate::declared::{Declared, Sides};
 use crate::ingress::Place;
-use serin_api::release::{self, Canary, Override};
+use crate::unresolved::Unresolved;
+use serin_api::release::{self, Canary, Override, PodSelector};
 use serin_routing::config::{self, Match, PathRewrite, Traffic};
 use serin_routing::path::{PathFault, canonical};
 
-/// What the canary is on this route: its own Service or the route's, on its own port, else on the route's, else on its only one.
+/// What the canary is on this route: its own Service or the route's, or some pods of that, on its own port, else on the route's, else on
+/// its only one.
 /// `None` when it cannot be read, or is the route's own backend and that is none.
 pub(crate) fn on(place: &Place, sides: Sides<'_>, backends: &Backends<'_>) -> Result<Option<Target>, Unresolved> {
     let Some(canary) = sides.canary else { return Ok(None) };
     if canary.service.is_none() && canary.port.is_none() {
-        return Ok(place.target.clone());
+        return Ok(place.target.clone().map(|target| part(target, canary)));
     }
     let named = canary.service.as_ref().map(|service| Key::new(sides.namespace, service));
     let own = || place.service.as_ref().map(|service| Key::new(&place.ingress.namespace, service));
@@ -23,18 +25,31 @@ pub(crate) fn on(place: &Place, sides: Sides<'_>, backends: &Backends<'_>) -> Re
         (None, Some(port)) => Wanted::PortOrOnly(port),
         (None, None) => Wanted::Only,
     };
-    backends.resolve(&service, wanted, sides.scope.service.as_deref()).map(Some)
+    backends.resolve(&service, wanted, sides.scope.service.as_deref()).map(|target| Some(part(target, canary)))
+}
+
+/// What stable is on this route: what the route does without the release, but for the pods of the canary (S1).
+pub(crate) fn stable(place: &Place, sides: Sides<'_>) -> Option<Target> {
+    let others = |pods: &PodSelector| Part::Others(pods.clone());
+    let part = sides.canary.and_then(|canary| canary.pods.as_ref()).map_or(Part::Whole, others);
+    place.target.clone().map(|target| Target { part, ..target })
+}
+
+/// The canary's part of a target.
+fn part(target: Target, canary: &Canary) -> Target {
+    let part = canary.pods.clone().map_or(Part::Whole, Part::Selected);
+    Target { part, ..target }
 }
 
 /// What the canary is without any route, as far as the spec alone says it.
 pub(crate) fn alone(sides: Sides<'_>, backends: &Backends<'_>) -> Result<Option<Target>, Unresolved> {
-    let Some(Canary { service, port, .. }) = sides.canary else { return Ok(None) };
+    let Some(canary @ Canary { service, port, .. }) = sides.canary else { return Ok(None) };
     let Some(service) = service.as_ref().or(sides.scope.service.as_ref()) else { return Ok(None) };
     let wanted = port.as_ref().map_or(Wanted::Only, Wanted::Port);
     match backends.resolve(&Key::new(sides.namespace, service), wanted, sides.scope.service.as_deref()) {
         // Which of its ports it is, a route will say.
         Err(Unresolved::NoPort { wanted: None, .. }) => Ok(None),
-        other => other.map(Some),
+        other => other.map(|target| Some(part(target, canary))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::backends::{Backends, Target};
 use crate::ingress::{self, Lowered};
-use crate::judge::{Judge, Judged};
+use crate::judge::{Judge, Judged, On};
 use crate::scope::Precedence;
 use crate::{Compiled, Objects, Options};
 use serin_routing::Config;
@@ -24,7 +24,7 @@ pub fn compile(objects: &Objects, options: &Options) -> Compiled {
 struct Applied<'j> {
     precedence: Precedence,
     release: usize,
-    canary: Option<&'j Target>,
+    on: &'j On,
 }
 
 /// Routes in the order of precedence, backends and releases in that of their names; only what is used.
@@ -33,9 +33,9 @@ fn config(objects: &Objects, lowered: &Lowered, backends: &Backends<'_>, judged:
     let mut applied: BTreeMap<usize, Vec<Applied<'_>>> = BTreeMap::new();
     for (declared, judged) in objects.releases.values().zip(judged) {
         let (Some(served), Some(scope)) = (&judged.served, &declared.parsed.scope) else { continue };
-        for (place, canary) in &judged.canaries {
+        for on in &judged.on {
             let precedence = Precedence::of(declared, scope);
-            applied.entry(*place).or_default().push(Applied { precedence, release: releases.len(), canary: canary.as_ref() });
+            applied.entry(on.place).or_default().push(Applied { precedence, release: releases.len(), on });
         }
         releases.push(served.clone());
     }
@@ -43,20 +43,25 @@ fn config(objects: &Objects, lowered: &Lowered, backends: &Backends<'_>, judged:
         on_route.sort_by(|a, b| a.precedence.cmp(&b.precedence));
     }
 
-    let canaries = applied.values().flatten().filter_map(|applied| applied.canary);
+    let sides = applied.values().flatten().flat_map(|applied| applied.on.stable.iter().chain(&applied.on.canary));
     let mut indexes: BTreeMap<&Target, usize> =
-        lowered.places.iter().filter_map(|place| place.target.as_ref()).chain(canaries).map(|target| (target, 0)).collect();
+        lowered.places.iter().filter_map(|place| place.target.as_ref()).chain(sides).map(|target| (target, 0)).collect();
     indexes.values_mut().enumerate().for_each(|(position, index)| *index = position);
     let index = |target: Option<&Target>| target.and_then(|target| indexes.get(target).copied());
 
     let routes = lowered.places.iter().enumerate().map(|(place_index, place)| {
         let on_route = applied.get(&place_index).into_iter().flatten();
+        let sides = |Applied { release, on, .. }: &Applied<'_>| RouteRelease {
+            release: *release,
+            stable: index(on.stable.as_ref()),
+            canary: index(on.canary.as_ref()),
+        };
         Route {
             object: place.object(),
             host: place.takes.0.clone(),
             path: place.takes.1.clone(),
             backend: index(place.target.as_ref()),
-            releases: on_route.map(|applied| RouteRelease { release: applied.release, canary: index(applied.canary) }).collect(),
+            releases: on_route.map(sides).collect(),
         }
     });
     Config { routes: routes.collect(), backends: indexes.keys().map(|target| backends.backend(target)).collect(), releases }

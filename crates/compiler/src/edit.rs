@@ -1,26 +1,50 @@
-//! The edit that finalises a route (S10): its backend becomes what the canary is.
+//! The edits that finalise a route (S10): without the release it does then what the canary does.
 
-use crate::backends::Target;
+use crate::backends::{Part, Target};
 use crate::ingress::Place;
+use crate::outcome::Edit;
+use serin_api::release::PodSelector;
 
-/// What points the route's backend at `canary`: a command for a shell, or words for whoever edits the file.
+/// What makes the route do what `canary` does: a command for a shell, or words for whoever edits the file.
 ///
 /// Names come from objects that others write, so only plain ones stand in it as they are: a pasted line runs nothing but kubectl.
-/// The `test` keeps it from changing another path, when the rules have been reordered since.
-pub(crate) fn edit(place: &Place, canary: &Target, rewrites: bool, in_files: bool) -> String {
+pub(crate) fn edits(place: &Place, canary: &Target, rewrites: bool, in_files: bool) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    if let Part::Selected(pods) = &canary.part {
+        let text = self::pods(canary, pods, in_files);
+        edits.push(Edit { object: format!("Service/{}", canary.service), text });
+    }
+    let whole = Target { part: Part::Whole, ..canary.clone() };
     let mut text = String::new();
     if rewrites {
         text.push_str(
             "# The release rewrites the path, which an Ingress cannot: first let the canary's Service take the path as it comes.",
         );
     }
-    if place.target.as_ref() != Some(canary) {
+    if place.target.as_ref() != Some(&whole) {
         if rewrites {
             text.push('\n');
         }
         text.push_str(&if in_files { words(place, canary) } else { patch(place, canary) });
     }
-    text
+    if !text.is_empty() {
+        edits.push(Edit { object: place.object(), text });
+    }
+    edits
+}
+
+/// The Service's selector, so that it reaches the canary's pods only. What deleting the release before that would do is said first (S11).
+fn pods(canary: &Target, pods: &PodSelector, in_files: bool) -> String {
+    let warning = "# Before this edit, deleting the release spreads its requests over all pods of the Service.\n";
+    let Some(labels) = pods.labels() else {
+        return format!("{warning}# A Service selects by labels only: give spec.selector one that the canary's pods alone have.");
+    };
+    let labels: Vec<_> = labels.into_iter().map(|(key, value)| format!("{}: {}", label(key), label(value))).collect();
+    let (labels, namespace, name) = (labels.join(", "), plain(&canary.service.namespace), plain(&canary.service.name));
+    if in_files {
+        return format!("{warning}Add {{{labels}}} to spec.selector");
+    }
+    format!("{warning}kubectl -n {namespace} patch service {name} --type=merge -p '{{spec: {{selector: {{{labels}}}}}}}'")
 }
 
 fn words(place: &Place, canary: &Target) -> String {
@@ -28,6 +52,7 @@ fn words(place: &Place, canary: &Target) -> String {
     format!("Set {field} to {{service: {{name: {service}, port: {{number: {port}}}}}}}")
 }
 
+/// The `test` keeps it from changing another path, when the rules have been reordered since.
 fn patch(place: &Place, canary: &Target) -> String {
     let (namespace, name, service) = (plain(&place.ingress.namespace), plain(&place.ingress.name), plain(&canary.service.name));
     let pointer = place.field.replace('[', "/").replace(']', "").replace('.', "/");
@@ -41,10 +66,18 @@ fn patch(place: &Place, canary: &Target) -> String {
 
 /// A name as it may stand in a shell word and in YAML.
 fn plain(name: &str) -> String {
-    let may_stand = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-    let kept: String = name.chars().map(|c| if may_stand(c) { c } else { '_' }).collect();
+    let kept = kept(name, &['-', '.']);
     let kept = kept.trim_start_matches('-');
     // YAML makes numbers, booleans and nulls of some names, such as `1e3` and `on`.
     let ambiguous = ["", "y", "n", "yes", "no", "on", "off", "true", "false", "null"].contains(&kept);
     if ambiguous || !kept.starts_with(|c: char| c.is_ascii_alphabetic()) { format!("\"{kept}\"") } else { kept.to_owned() }
+}
+
+/// A label's key or value as it may stand between single quotes of a shell, as text of YAML.
+fn label(text: &str) -> String {
+    format!("\"{}\"", kept(text, &['-', '.', '_', '/']))
+}
+
+fn kept(text: &str, signs: &[char]) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || signs.contains(&c) { c } else { '_' }).collect()
 }

@@ -1,9 +1,10 @@
 //! Why no route takes part in a release, as a sentence that names the near misses.
 
-use crate::backends::{Backends, and};
+use crate::backends::Backends;
 use crate::class::Class;
 use crate::declared::Sides;
 use crate::ingress::{Lowered, NEAR, Place};
+use crate::unresolved::and;
 use crate::{Key, Objects};
 use serin_api::release::{RouteScope, Scope};
 use serin_api::{Condition, Finding, reason};

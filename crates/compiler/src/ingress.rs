@@ -1,8 +1,9 @@
 //! Ingresses to routes: one a path, and the default backend.
 
-use crate::backends::{Backends, Target, Unresolved, Wanted, number};
+use crate::backends::{Backends, Target, Wanted, number};
 use crate::class::{self, Class};
 use crate::key::Age;
+use crate::unresolved::Unresolved;
 use crate::{Key, Objects, Options};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend};
 use serin_api::release::Port;

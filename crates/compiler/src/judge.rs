@@ -1,12 +1,13 @@
 //! One release: what it is on each route, and what its author is told.
 
-use crate::backends::{Backends, Target, Unresolved, Wanted, and};
+use crate::backends::{Backends, Target, Wanted};
 use crate::declared::{Declared, Sides};
 use crate::ingress::{Lowered, Place};
 use crate::scope;
 use crate::standing::{self, Standing};
-use crate::{Key, Objects, ReleaseOutcome, RouteUse, canary, edit, hints};
-use serin_api::{Condition, Finding, reason};
+use crate::unresolved::{Unresolved, and};
+use crate::{Key, Objects, ReleaseOutcome, RouteUse, canary, edit, hints, shared};
+use serin_api::{Condition, Finding, reason, release};
 use serin_routing::config;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,26 +17,37 @@ pub(crate) struct Judged {
     pub(crate) outcome: ReleaseOutcome,
     /// What the proxy gets of it; `None` when it decides nothing.
     pub(crate) served: Option<config::Release>,
-    /// The routes in its scope, by index of [`Lowered::places`], and side B there.
-    pub(crate) canaries: Vec<(usize, Option<Target>)>,
+    /// The routes in its scope.
+    pub(crate) on: Vec<On>,
+}
+
+/// A release on one route of its scope.
+#[derive(Debug)]
+pub(crate) struct On {
+    /// An index of [`Lowered::places`].
+    pub(crate) place: usize,
+    /// Side A.
+    pub(crate) stable: Option<Target>,
+    /// Side B.
+    pub(crate) canary: Option<Target>,
 }
 
 /// What releases are judged by.
 pub(crate) struct Judge<'o> {
-    objects: &'o Objects,
-    lowered: &'o Lowered,
+    pub(crate) objects: &'o Objects,
+    pub(crate) lowered: &'o Lowered,
     backends: &'o Backends<'o>,
     own_namespace: &'o str,
-    places: BTreeMap<&'o str, Places<'o>>,
+    pub(crate) places: BTreeMap<&'o str, Places<'o>>,
     /// Who holds each scope, by namespace and scope.
     holders: BTreeMap<(&'o str, String), &'o Declared>,
 }
 
 /// The routes of a namespace, by index of [`Lowered::places`]: a release looks at few of them.
 #[derive(Debug, Default)]
-struct Places<'o> {
+pub(crate) struct Places<'o> {
     all: Vec<usize>,
-    by_service: BTreeMap<&'o str, Vec<usize>>,
+    pub(crate) by_service: BTreeMap<&'o str, Vec<usize>>,
     by_ingress: BTreeMap<&'o str, Vec<usize>>,
 }
 
@@ -77,10 +89,11 @@ impl<'o> Judge<'o> {
             resolved_scope: String::new(),
             port: None,
             routes: Vec::new(),
+            waits_for: Vec::new(),
             canary_ready: 0,
             stable_ready: 0,
         };
-        let nothing = |outcome| Judged { outcome, served: None, canaries: Vec::new() };
+        let nothing = |outcome| Judged { outcome, served: None, on: Vec::new() };
         let Some(sides) = declared.sides() else { return nothing(outcome) };
         outcome.resolved_scope = scope::describe(sides.scope);
         if sides.scope.all_namespaces && sides.namespace != self.own_namespace {
@@ -91,36 +104,40 @@ impl<'o> Judge<'o> {
         }
 
         let mut findings = BTreeSet::new();
-        let canaries = self.routes(sides, &mut outcome, &mut findings);
+        let on = self.routes(sides, &mut outcome, &mut findings);
         let over = Standing::of(declared) == Standing::Over;
         let conflict = self.conflict(declared, sides);
         if over {
             // It needs nothing of what it names.
             findings.clear();
         } else {
-            self.references(sides, &outcome, &mut findings);
+            self.references(sides, &on, &outcome, &mut findings);
             findings.extend(conflict.clone());
         }
-        findings.extend(self.ambiguity(sides, &canaries));
-        self.readiness(sides, &canaries, &mut outcome);
+        findings.extend(self.ambiguity(sides, &on));
+        self.readiness(sides, &on, &mut outcome);
+        outcome.waits_for = shared::waits_for(self, declared, sides, &on);
 
         // Of a scope that another holds, one that is not under way there decides nothing: not even that all goes to stable.
         let mut traffic = standing::traffic(declared).filter(|_| conflict.is_none() || standing::under_way(declared));
+        if !self.has_pods(sides) {
+            traffic = traffic.map(rolled_back);
+        }
         let path = sides.canary.map_or(Ok(None), canary::path).unwrap_or_else(|fault| {
             let message = format!("The canary's path cannot be served: {fault}.");
             findings.insert(accepted(reason::INVALID_SPEC, "spec.canary.path", message));
-            traffic = traffic.take().map(|traffic| config::Traffic::RolledBack { epoch: traffic.epoch() });
+            traffic = traffic.take().map(rolled_back);
             None
         });
         let served = traffic.map(|traffic| canary::served(declared, path, traffic));
         // The parser's come first, and in the order of the spec.
         outcome.findings.extend(findings);
-        Judged { outcome, served, canaries }
+        Judged { outcome, served, on }
     }
 
     /// The routes that take part, with side B on each.
-    fn routes(&self, sides: Sides<'_>, outcome: &mut ReleaseOutcome, findings: &mut BTreeSet<Finding>) -> Vec<(usize, Option<Target>)> {
-        let mut canaries = Vec::new();
+    fn routes(&self, sides: Sides<'_>, outcome: &mut ReleaseOutcome, findings: &mut BTreeSet<Finding>) -> Vec<On> {
+        let mut routes = Vec::new();
         let namespaces = self.places.iter().filter(|(namespace, _)| sides.scope.all_namespaces || **namespace == sides.namespace);
         for index in namespaces.flat_map(|(_, places)| places.near(sides)) {
             let place = &self.lowered.places[index];
@@ -140,15 +157,30 @@ impl<'o> Judge<'o> {
                     None
                 }
             };
-            let completed = !sides.rewrites() && target.is_some() && target == place.target;
+            let completed = self.completed(place, target.as_ref(), sides);
             if in_scope || completed {
                 outcome.routes.push(self.route_use(place, target.as_ref(), sides, in_scope, completed));
             }
             if in_scope {
-                canaries.push((index, target));
+                // The pods that stable would be without are all that the Service has, or are not known.
+                let whole = completed || !self.has_pods(sides);
+                let stable = if whole { place.target.clone() } else { canary::stable(place, sides) };
+                routes.push(On { place: index, stable, canary: target });
             }
         }
-        canaries
+        routes
+    }
+
+    /// Whether the route does without the release what the canary does (S10).
+    fn completed(&self, place: &Place, canary: Option<&Target>, sides: Sides<'_>) -> bool {
+        let (Some(own), Some(canary)) = (&place.target, canary) else { return false };
+        let has_pods = sides.canary.is_some_and(|canary| canary.service.is_some() || canary.pods.is_some());
+        !sides.rewrites() && (own == canary || has_pods && self.backends.reaches_only(own, canary))
+    }
+
+    /// Whether the pods that tell the sides apart are known. Before that all pods of the Service serve, as without the release.
+    fn has_pods(&self, sides: Sides<'_>) -> bool {
+        sides.canary.is_none_or(|canary| canary.pods.is_none()) || self.backends.knows_pods(sides.namespace)
     }
 
     fn route_use(&self, place: &Place, target: Option<&Target>, sides: Sides<'_>, in_scope: bool, completed: bool) -> RouteUse {
@@ -159,12 +191,12 @@ impl<'o> Judge<'o> {
             path: place.path.clone(),
             in_scope,
             completed,
-            edit: pending.map(|target| edit::edit(place, target, sides.rewrites(), self.backends.standalone)).unwrap_or_default(),
+            edits: pending.map(|target| edit::edits(place, target, sides.rewrites(), self.backends.standalone)).unwrap_or_default(),
         }
     }
 
     /// Whether what the spec names is there.
-    fn references(&self, sides: Sides<'_>, outcome: &ReleaseOutcome, findings: &mut BTreeSet<Finding>) {
+    fn references(&self, sides: Sides<'_>, on: &[On], outcome: &ReleaseOutcome, findings: &mut BTreeSet<Finding>) {
         if let Err(unresolved) = canary::alone(sides, self.backends) {
             findings.insert(unresolved.finding(field_of(&unresolved, sides)));
         }
@@ -178,17 +210,33 @@ impl<'o> Judge<'o> {
                 findings.insert(unresolved.finding("spec.scope.service"));
             }
         }
+        findings.extend(self.unknown_pods(sides, on));
         if outcome.routes.is_empty() {
             findings.insert(hints::no_route(sides, self.objects, self.lowered, self.backends));
         }
     }
 
+    /// Of endpoints whose pods nobody knows none is on any side, so such a release must not begin.
+    fn unknown_pods(&self, sides: Sides<'_>, on: &[On]) -> Option<Finding> {
+        sides.canary?.pods.as_ref()?;
+        let message = if self.backends.knows_pods(sides.namespace) {
+            let whole =
+                on.iter().filter_map(|on| self.lowered.places[on.place].target.as_ref()).find(|target| self.backends.lacks_pods(target))?;
+            format!("Service {} has endpoints, but of none is the pod known. Let a selector make them.", whole.service)
+        } else {
+            format!("The pods of namespace {} are not listed yet.", sides.namespace)
+        };
+        let field = "spec.canary.podSelector".into();
+        Some(Finding { condition: Condition::ResolvedRefs, reason: reason::PODS_UNKNOWN, field, message })
+    }
+
     /// One canary Service cannot stand for the backends of several, unless scope or canary are narrow enough.
-    fn ambiguity(&self, sides: Sides<'_>, canaries: &[(usize, Option<Target>)]) -> Option<Finding> {
+    fn ambiguity(&self, sides: Sides<'_>, on: &[On]) -> Option<Finding> {
         let route = sides.scope.route.as_ref().filter(|_| sides.scope.service.is_none())?;
         let exact = route.host.is_some() && route.path.is_some();
-        let services = canaries.iter().filter_map(|(index, _)| self.lowered.places[*index].service.clone());
-        let services: BTreeSet<_> = services.filter(|_| sides.canary.is_some_and(|canary| canary.service.is_some())).collect();
+        let services = on.iter().filter_map(|on| self.lowered.places[on.place].service.clone());
+        let one = |canary: &release::Canary| canary.service.is_some() || canary.pods.is_some();
+        let services: BTreeSet<_> = services.filter(|_| sides.canary.is_some_and(one)).collect();
         (services.len() > 1 && !exact).then(|| {
             let services = and(&services.into_iter().collect::<Vec<_>>());
             let message = format!(
@@ -204,19 +252,18 @@ impl<'o> Judge<'o> {
         Some(accepted(reason::CONFLICTED, "spec.scope", message))
     }
 
-    fn readiness(&self, sides: Sides<'_>, canaries: &[(usize, Option<Target>)], outcome: &mut ReleaseOutcome) {
+    fn readiness(&self, sides: Sides<'_>, on: &[On], outcome: &mut ReleaseOutcome) {
         let ready = |target: Option<&Target>| target.map_or(0, |target| self.backends.ready(target));
-        let stable = canaries.iter().map(|(index, _)| ready(self.lowered.places[*index].target.as_ref()));
-        outcome.stable_ready = stable.min().unwrap_or(0);
-        match canaries {
+        outcome.stable_ready = on.iter().map(|on| ready(on.stable.as_ref())).min().unwrap_or(0);
+        match on {
             [] => {
                 let target = canary::alone(sides, self.backends).ok().flatten();
                 outcome.canary_ready = ready(target.as_ref());
                 outcome.port = target.map(|target| target.port);
             }
             routes => {
-                outcome.canary_ready = routes.iter().map(|(_, target)| ready(target.as_ref())).min().unwrap_or(0);
-                outcome.port = routes.iter().find_map(|(_, target)| Some(target.as_ref()?.port));
+                outcome.canary_ready = routes.iter().map(|on| ready(on.canary.as_ref())).min().unwrap_or(0);
+                outcome.port = routes.iter().find_map(|on| Some(on.canary.as_ref()?.port));
             }
         }
     }
@@ -250,6 +297,11 @@ fn field_of(unresolved: &Unresolved, sides: Sides<'_>) -> &'static str {
         _ if service => "spec.canary.service",
         _ => "spec.scope",
     }
+}
+
+/// All to stable, which a replica may do at any time.
+fn rolled_back(traffic: config::Traffic) -> config::Traffic {
+    config::Traffic::RolledBack { epoch: traffic.epoch() }
 }
 
 fn accepted(reason: &'static str, field: &str, message: String) -> Finding {

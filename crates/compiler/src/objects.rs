@@ -4,13 +4,15 @@ use crate::Key;
 use crate::backends::{ENDPOINTS, SERVICE_OF_SLICE};
 use crate::class;
 use crate::declared::Declared;
-use k8s_openapi::api::core::v1::Service;
+use crate::need::{Need, Needed};
+use crate::pods::PodLabels;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use serin_api::CanaryRelease;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything that a table is compiled from.
@@ -24,6 +26,9 @@ pub struct Objects {
     pub(crate) ingresses: Shelf<Ingress>,
     pub(crate) classes: Shelf<IngressClass>,
     pub(crate) releases: Shelf<Declared>,
+    pub(crate) pods: Shelf<PodLabels>,
+    /// Which of the [`Need`]s were listed.
+    pub(crate) known: BTreeSet<Need>,
 }
 
 /// The objects of one kind.
@@ -70,6 +75,28 @@ impl Objects {
         *shelf = listed;
         matters
     }
+
+    /// Takes a complete list of what a release asked for; `false` when nothing that is read changed.
+    pub fn replace_needed<K: Cached>(&mut self, need: Need, objects: impl IntoIterator<Item = K>) -> bool {
+        let listed: BTreeMap<_, _> = objects.into_iter().map(|object| (object.key(), Arc::new(object.kept()))).collect();
+        let shelf = K::shelf(self);
+        let before = shelf.len();
+        shelf.retain(|key, _| key.namespace != need.namespace || listed.contains_key(key));
+        let mut matters = shelf.len() != before;
+        for (key, kept) in listed {
+            matters |= shelf.get(&key) != Some(&kept);
+            shelf.insert(key, kept);
+        }
+        self.known.insert(need) || matters
+    }
+
+    /// Forgets what no release asks for any more.
+    pub fn forget(&mut self, need: &Need) {
+        self.known.remove(need);
+        match need.kind {
+            Needed::Pods => self.pods.retain(|key, _| key.namespace != need.namespace),
+        }
+    }
 }
 
 macro_rules! cached {
@@ -96,6 +123,20 @@ cached!(Service, services, Key::namespaced, |service: &mut Self| service.status 
 cached!(Ingress, ingresses, Key::namespaced, |ingress: &mut Self| ingress.status = None);
 cached!(IngressClass, classes, |meta: &ObjectMeta| Key::new("", meta.name.clone().unwrap_or_default()), |_: &mut Self| ());
 cached!(EndpointSlice, slices, Key::namespaced, |_: &mut Self| ());
+
+impl Cached for Pod {}
+impl sealed::Cached for Pod {
+    type Kept = PodLabels;
+    fn key(&self) -> Key {
+        Key::namespaced(&self.metadata)
+    }
+    fn kept(self) -> PodLabels {
+        PodLabels { uid: self.metadata.uid, labels: self.metadata.labels.unwrap_or_default() }
+    }
+    fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<PodLabels>> {
+        &mut objects.pods
+    }
+}
 
 /// A CanaryRelease of any shape: from a file, or one that was stored past the schema. It shares its place with [`CanaryRelease`].
 #[derive(Debug, Clone, PartialEq)]

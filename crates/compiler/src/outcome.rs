@@ -41,6 +41,8 @@ pub struct ReleaseOutcome {
     pub port: Option<u16>,
     /// The routes that take part, and those that point at the canary by themselves.
     pub routes: Vec<RouteUse>,
+    /// What must be done before a Service that the edits change may be changed, since other routes send to it too (S12).
+    pub waits_for: Vec<String>,
     /// Ready endpoints of the canary, on the route that has the fewest.
     pub canary_ready: usize,
     /// Ready endpoints of stable, on the route that has the fewest.
@@ -58,10 +60,20 @@ pub struct RouteUse {
     pub path: String,
     /// The scope takes this route. `false`: it is here only because it points at the canary, as after finalising (S10).
     pub in_scope: bool,
-    /// What the route does without the release is what the canary does: same backend and port, no rewrite.
+    /// What the route does without the release is what the canary does, without a rewrite: it has the same backend and port, or reaches
+    /// the canary's pods and no others.
     pub completed: bool,
-    /// The edit that makes it so, as text that can be pasted into a shell; empty when `completed`.
-    pub edit: String,
+    /// The edits that make it so; none when `completed`.
+    pub edits: Vec<Edit>,
+}
+
+/// The change of one object that finalises a route (S10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The object, `kind/namespace/name`: the route, or the Service behind it.
+    pub object: String,
+    /// Text that can be pasted into a shell; in standalone mode words for whoever edits the file.
+    pub text: String,
 }
 
 impl ReleaseOutcome {

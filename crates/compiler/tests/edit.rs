@@ -26,7 +26,7 @@ fn edit_with(ingress: &str, stable: &str, canary: &str, options: &Options) -> St
     objects.apply(AnyRelease(json!({"metadata": {"namespace": "shop", "name": "r"}, "spec": spec})));
     let mut compiled = compile(&objects, options);
     let outcome = compiled.releases.remove(&Key::new("shop", "r")).expect("it is there");
-    outcome.routes.into_iter().map(|route| route.edit).collect()
+    outcome.routes.into_iter().flat_map(|route| route.edits).map(|edit| edit.text).collect()
 }
 
 /// The command and the patch between its quotes.

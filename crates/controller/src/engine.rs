@@ -14,10 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use release::{Seen, Tracked};
 use serde_json::Value;
 use serin_api::{Condition, Finding, reason};
-use serin_compiler::{AnyRelease, Cached, Compiled, Key, Objects, Options, compile};
+use serin_compiler::{AnyRelease, Cached, Compiled, Key, Need, Needed, Objects, Options, compile};
 use serin_proxy::ReleaseCounts;
 use serin_routing::{Policies, Table};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,9 @@ pub struct Engine {
     objects: Objects,
     stale: bool,
     listed: Listed,
+    /// What releases ask for, and whether that must be looked at again.
+    needs: BTreeSet<Need>,
+    needs_may_differ: bool,
     compiled: Compiled,
     policies: Policies,
     version: u64,
@@ -64,6 +67,8 @@ impl Engine {
             objects: Objects::default(),
             stale: true,
             listed: Listed::default(),
+            needs: BTreeSet::new(),
+            needs_may_differ: false,
             compiled: Compiled::default(),
             policies: Policies::default(),
             version: 0,
@@ -81,8 +86,27 @@ impl Engine {
             Update::EndpointSlice(delta) => take(objects, delta, &mut self.listed.slices),
             Update::Ingress(delta) => take(objects, delta, &mut self.listed.ingresses),
             Update::IngressClass(delta) => take(objects, delta, &mut self.listed.classes),
-            Update::CanaryRelease(delta) => self.take_release(delta),
+            Update::CanaryRelease(delta) => {
+                let matters = self.take_release(delta);
+                self.needs_may_differ |= matters;
+                matters
+            }
+            Update::Pod(namespace, delta) => take_needed(objects, Need { kind: Needed::Pods, namespace }, delta),
         };
+    }
+
+    /// What must be watched from now on beside the kinds that always are, if that is something else than before.
+    pub fn changed_needs(&mut self) -> Option<&BTreeSet<Need>> {
+        if !std::mem::take(&mut self.needs_may_differ) {
+            return None;
+        }
+        let needs = self.objects.needs();
+        if needs == self.needs {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.needs, needs);
+        before.difference(&self.needs).for_each(|need| self.objects.forget(need));
+        Some(&self.needs)
     }
 
     /// What the API server of standalone mode refuses of a release whose last good content serves on.
@@ -124,10 +148,12 @@ impl Engine {
         self.objects.apply(read)
     }
 
-    /// Whether every kind was listed once: before that a table would forget routes.
+    /// Whether every kind was listed once: before that a table would forget routes. What releases ask for is waited for only before the
+    /// first table: a release in a namespace that cannot be listed must not stop the others.
     pub fn is_complete(&self) -> bool {
         let Listed { services, slices, ingresses, classes, releases } = self.listed;
-        services && slices && ingresses && classes && releases
+        let needed = || self.has_table() || self.options.standalone || self.objects.has_what_it_needs();
+        services && slices && ingresses && classes && releases && needed()
     }
 
     /// The table of what is known now, if it is another one than the last. Equal input, equal table, no swap.
@@ -227,6 +253,14 @@ fn take<K: Cached>(objects: &mut Objects, delta: Delta<K>, listed: &mut bool) ->
             *listed = true;
             objects.replace(items)
         }
+    }
+}
+
+fn take_needed<K: Cached>(objects: &mut Objects, need: Need, delta: Delta<K>) -> bool {
+    match delta {
+        Delta::Applied(object) => objects.apply(*object),
+        Delta::Deleted(name) => objects.delete::<K>(&key(&name)),
+        Delta::Listed(items) => objects.replace_needed(need, items),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::update::{StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
 use serin_api::Finding;
+use serin_compiler::Need;
 use serin_proxy::Proxy;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +21,8 @@ const HOLD_OFF: Duration = Duration::from_millis(10);
 pub trait World {
     /// The next thing that happened; `None` when nothing can happen any more. Nothing is lost when the future is dropped.
     fn next(&mut self) -> impl Future<Output = Option<Input>>;
+    /// From now on these are watched too, and no others.
+    fn need(&mut self, needs: &BTreeSet<Need>);
     /// Writes a status; how that went comes as an input.
     fn write(&mut self, write: StatusWrite);
     /// A merge patch of annotations, where commands are taken at all.
@@ -74,6 +77,9 @@ pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut a
             },
             Some(ask) = asks.recv() => answer(ask, &mut world, &engine, proxy, ready),
             _ = ticks.tick() => {}
+        }
+        if let Some(needs) = engine.changed_needs() {
+            world.need(needs);
         }
         let begun = Instant::now();
         if let Some(next) = engine.rebuild() {

@@ -1,7 +1,7 @@
 //! What comes in from the world, and what goes out to it: the same for a cluster and for standalone mode.
 
 use crate::admin::Name;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde_json::Value;
@@ -19,6 +19,8 @@ pub enum Update {
     IngressClass(Delta<IngressClass>),
     /// Of CanaryReleases, as they are stored: one may hold what no type of ours takes.
     CanaryRelease(Delta<Value>),
+    /// Of the Pods of one namespace, which a release asked for; of each only metadata.
+    Pod(String, Delta<Pod>),
 }
 
 /// A change of the objects of one kind.

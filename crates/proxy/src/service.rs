@@ -111,10 +111,13 @@ fn plan(worker: &Worker, client: &Client, client_ip: Option<IpAddr>, parts: &mut
     let mut backend = route.backend.as_deref().ok_or(Failure::NotResolved);
     if let Some(applied) = route.decider(&facts) {
         side = decided(worker, applied, &facts, record);
-        if side == Side::Canary {
-            uri = Some(target::forwarded(&parts.uri, &route.rewrite(&applied.release, &path)));
-            backend = applied.canary.as_deref().ok_or(Failure::CanaryUnavailable);
-        }
+        backend = match side {
+            Side::Stable => applied.stable.as_deref().ok_or(Failure::NotResolved),
+            Side::Canary => {
+                uri = Some(target::forwarded(&parts.uri, &route.rewrite(&applied.release, &path)));
+                applied.canary.as_deref().ok_or(Failure::CanaryUnavailable)
+            }
+        };
     }
     let endpoints = view.endpoints(backend?, worker.index);
     if endpoints.serving(side).is_empty() {

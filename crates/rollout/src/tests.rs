@@ -129,7 +129,13 @@ pub(crate) fn release_of(plan: &Plan) -> Release {
         generation: 1,
         enabled: plan.enabled,
         scope: Scope { service: Some("checkout".into()), ..Scope::default() },
-        canary: Canary { service: Some("checkout-v2".into()), port: None, path: None, when_unavailable: WhenUnavailable::Stable },
+        canary: Canary {
+            service: Some("checkout-v2".into()),
+            pods: None,
+            port: None,
+            path: None,
+            when_unavailable: WhenUnavailable::Stable,
+        },
         split: Split {
             by: SplitBy::Consumer,
             buckets: plan.buckets,

@@ -35,6 +35,8 @@ pub struct Route {
 pub struct RouteRelease {
     /// An index of [`Config::releases`].
     pub release: usize,
+    /// Side A on this route: an index of [`Config::backends`]; as a rule the route's own.
+    pub stable: Option<usize>,
     /// Side B on this route: an index of [`Config::backends`]; `None`: it does not resolve, so it has no endpoint.
     pub canary: Option<usize>,
 }

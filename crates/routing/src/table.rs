@@ -32,7 +32,7 @@ pub struct Route {
     pub host: HostMatch,
     /// Which paths it takes.
     pub path: PathMatch,
-    /// Side A; `None`: 503, the reference does not resolve.
+    /// What it does without a release; `None`: 503, the reference does not resolve.
     pub backend: Option<Arc<Backend>>,
     deciders: Deciders,
 }
@@ -42,6 +42,8 @@ pub struct Route {
 pub struct RouteRelease {
     /// The release.
     pub release: Arc<Release>,
+    /// Side A on this route; `None`: 503, the reference does not resolve.
+    pub stable: Option<Arc<Backend>>,
     /// Side B on this route; `None`: it does not resolve, so it has no endpoint.
     pub canary: Option<Arc<Backend>>,
 }
@@ -125,7 +127,8 @@ impl Route {
         let backend = |index: Option<usize>| index.and_then(|index| backends.get(index).cloned());
         let applied = |applied: &config::RouteRelease| {
             let release = Arc::clone(releases.get(applied.release)?);
-            Some((release.people.clone(), RouteRelease { release, canary: backend(applied.canary) }))
+            let (stable, canary) = (backend(applied.stable), backend(applied.canary));
+            Some((release.people.clone(), RouteRelease { release, stable, canary }))
         };
         Self {
             deciders: Deciders::new(route.releases.iter().filter_map(applied)),

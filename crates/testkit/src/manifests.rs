@@ -49,8 +49,8 @@ pub fn release(namespace: &str, name: &str, spec: &Value) -> String {
     }))
 }
 
-/// JSON is YAML, so documents can be put one after the other.
-fn document(object: &Value) -> String {
+/// One object: JSON is YAML, so documents can be put one after the other.
+pub fn document(object: &Value) -> String {
     format!("---\n{object}\n")
 }
 

@@ -2,9 +2,10 @@
 
 use super::report::Report;
 use crate::reason;
-use crate::release::{Canary, PathRewrite, Port, Scope, WhenUnavailable};
+use crate::release::{Canary, PathRewrite, PodSelector, Port, Requirement, Scope, WhenUnavailable};
 use crate::spec::{self, CanarySpec, LabelSelector, PathSpec, PathType, PortRef, Relation};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use std::collections::BTreeSet;
 
 /// The canary, if it is valid and served.
 pub(super) fn parse(raw: CanarySpec, report: &mut Report) -> Option<Canary> {
@@ -24,20 +25,24 @@ pub(super) fn parse(raw: CanarySpec, report: &mut Report) -> Option<Canary> {
     if raw.host.is_none() && (raw.scheme.is_some() || raw.preserve_host == Some(true)) {
         report.invalid("spec.canary", "scheme and preserveHost are for host. Remove them, or give host.");
     }
-    if let Some(selector) = &raw.pod_selector {
-        self::selector(selector, report);
-    }
+    let pods = raw.pod_selector.as_ref().map(|selector| pods(selector, report));
     let path = raw.path.as_ref().and_then(|path| rewrite(path, report));
-    for (given, field) in [(raw.pod_selector.is_some(), "spec.canary.podSelector"), (raw.host.is_some(), "spec.canary.host")] {
-        if given && report.is_clean(field) {
-            report.not_implemented(field);
-        }
+    if raw.host.is_some() && report.is_clean("spec.canary.host") {
+        report.not_implemented("spec.canary.host");
     }
     let when_unavailable = match raw.when_unavailable {
         Some(spec::WhenUnavailable::Fail) => WhenUnavailable::Fail,
         Some(spec::WhenUnavailable::Stable) | None => WhenUnavailable::Stable,
     };
-    (before == report.0.len()).then(|| Canary { service: raw.service, port: raw.port.and_then(port), path, when_unavailable })
+    (before == report.0.len()).then(|| Canary { service: raw.service, pods, port: raw.port.and_then(port), path, when_unavailable })
+}
+
+/// The pods of every namespace would have to be known.
+pub(super) fn is_within_its_namespace(scope: &Scope, canary: &Canary, report: &mut Report) {
+    if scope.all_namespaces && canary.pods.is_some() {
+        let message = "This version of serin does not serve podSelector with allNamespaces. Leave one of them out.";
+        report.say(reason::NOT_IMPLEMENTED, "spec.canary.podSelector", message);
+    }
 }
 
 /// A canary that is the scope's own Service would split nothing.
@@ -74,15 +79,25 @@ fn rewrite(raw: &PathSpec, report: &mut Report) -> Option<PathRewrite> {
     })
 }
 
-fn selector(raw: &LabelSelector, report: &mut Report) {
+fn pods(raw: &LabelSelector, report: &mut Report) -> PodSelector {
     if raw.match_labels.is_none() && raw.match_expressions.is_none() {
         report.invalid("spec.canary.podSelector", "podSelector selects nothing in particular. Give matchLabels, matchExpressions or both.");
     }
-    for (index, requirement) in raw.match_expressions.iter().flatten().enumerate() {
-        let takes_values = matches!(requirement.operator, Relation::In | Relation::NotIn);
-        if requirement.values.is_some() != takes_values {
+    let labels = raw.match_labels.iter().flatten().map(|(key, value)| Requirement::In(key.clone(), BTreeSet::from([value.clone()])));
+    let mut requirements: BTreeSet<_> = labels.collect();
+    for (index, raw) in raw.match_expressions.iter().flatten().enumerate() {
+        let takes_values = matches!(raw.operator, Relation::In | Relation::NotIn);
+        if raw.values.is_some() != takes_values {
             let cure = if takes_values { "are required with this operator. Add them." } else { "are for In and NotIn. Remove them." };
             report.invalid(&format!("spec.canary.podSelector.matchExpressions[{index}].values"), format!("values {cure}"));
         }
+        let (key, values) = (raw.key.clone(), raw.values.iter().flatten().cloned().collect());
+        requirements.insert(match raw.operator {
+            Relation::In => Requirement::In(key, values),
+            Relation::NotIn => Requirement::NotIn(key, values),
+            Relation::Exists => Requirement::Exists(key),
+            Relation::DoesNotExist => Requirement::DoesNotExist(key),
+        });
     }
+    PodSelector(requirements)
 }

@@ -5,12 +5,12 @@
 
 mod render;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serin_compiler::{AnyRelease, Key, Objects, Options, compile};
+use serin_compiler::{AnyRelease, Key, Need, Needed, Objects, Options, compile};
 use std::path::Path;
 use std::{fs, io};
 
@@ -33,7 +33,7 @@ fn each_case_compiles_to_its_golden() -> io::Result<()> {
         settings.set_snapshot_path(cases.join(&name));
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        settings.bind(|| insta::assert_snapshot!("compiled", render::render(&compiled, name == "shop-finalising")));
+        settings.bind(|| insta::assert_snapshot!("compiled", render::render(&compiled, name.starts_with("shop-finalising"))));
     }
     Ok(())
 }
@@ -42,10 +42,13 @@ fn each_case_compiles_to_its_golden() -> io::Result<()> {
 fn objects(text: &str, options: &Options) -> Objects {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("a case is YAML");
     let mut objects = Objects::default();
+    // Of no other namespace.
+    objects.replace_needed::<Pod>(Need { kind: Needed::Pods, namespace: "shop".into() }, []);
     for document in documents {
         let kind = document["kind"].as_str().expect("an object has a kind").to_owned();
         match kind.as_str() {
             "Service" => objects.apply(read::<Service>(document)),
+            "Pod" => objects.apply(read::<Pod>(document)),
             "EndpointSlice" => objects.apply(read::<EndpointSlice>(document)),
             "Ingress" => objects.apply(read::<Ingress>(document)),
             "IngressClass" => objects.apply(read::<IngressClass>(document)),

@@ -41,6 +41,9 @@ fn route(config: &Config, route: &Route) -> String {
     let mut text = format!("{host} {path} of {} -> {}", route.object, backend(route.backend));
     for applied in &route.releases {
         write!(text, "; release {} -> {}", config.releases[applied.release].name, backend(applied.canary)).expect("a String takes all");
+        if applied.stable != route.backend {
+            write!(text, " or {}", backend(applied.stable)).expect("a String takes all");
+        }
     }
     text
 }
@@ -64,8 +67,12 @@ fn outcome(key: &str, outcome: &ReleaseOutcome, edits: bool) -> Vec<String> {
             (false, _) => "points at the canary",
         };
         lines.push(format!("  {} {:?} {:?} {state}", route.object, route.host, route.path));
-        lines.extend(route.edit.lines().filter(|_| edits).map(|line| format!("    {line}")));
+        for edit in route.edits.iter().filter(|_| edits) {
+            lines.push(format!("    {}", edit.object));
+            lines.extend(edit.text.lines().map(|line| format!("      {line}")));
+        }
     }
+    lines.extend(outcome.waits_for.iter().map(|other| format!("  waits for {other}")));
     lines.extend(outcome.findings.iter().map(|f| match f.reason {
         // The parser's words have tests of their own.
         reason::INVALID_SPEC | reason::NOT_IMPLEMENTED => format!("  {:?}=False/{} {}", f.condition, f.reason, f.field),

@@ -50,7 +50,11 @@ fn routes(compiled: &Compiled) -> BTreeSet<String> {
     let config = &compiled.config;
     let backend = |index: Option<usize>| index.map(|index| &config.backends[index]);
     let route = |r: &serin_routing::config::Route| {
-        let releases: Vec<_> = r.releases.iter().map(|applied| (&config.releases[applied.release].name, backend(applied.canary))).collect();
+        let releases: Vec<_> = r
+            .releases
+            .iter()
+            .map(|applied| (&config.releases[applied.release].name, backend(applied.stable), backend(applied.canary)))
+            .collect();
         format!("{} {:?} {:?} {:?} {releases:?}", r.object, r.host, r.path, backend(r.backend))
     };
     config.routes.iter().map(route).collect()
@@ -101,7 +105,7 @@ proptest! {
         let config = compile(&listed(&stored(&events)), &OPTIONS).config;
         let places: Vec<_> = config.routes.iter().map(|r| (&r.host, &r.path)).collect();
         prop_assert!(places.is_sorted() && places.windows(2).all(|pair| pair[0] != pair[1]), "{:?}", places);
-        let targets = config.routes.iter().flat_map(|r| r.releases.iter().map(|applied| applied.canary).chain([r.backend])).flatten();
+        let targets = config.routes.iter().flat_map(|r| r.releases.iter().flat_map(|applied| [applied.stable, applied.canary]).chain([r.backend])).flatten();
         prop_assert_eq!(targets.collect::<BTreeSet<_>>(), (0..config.backends.len()).collect::<BTreeSet<_>>());
         prop_assert!(config.routes.iter().flat_map(|r| &r.releases).all(|applied| applied.release < config.releases.len()));
         for backend in &config.backends {

@@ -1,6 +1,6 @@
 //! Random objects with few names, so that they meet: in two namespaces, some of them bad.
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use proptest::prelude::*;
@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     Ingress,
     IngressClass,
     CanaryRelease,
+    Pod,
 }
 
 #[derive(Debug, Clone)]
@@ -27,7 +28,8 @@ pub(crate) struct Object {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Service, Self::EndpointSlice, Self::Ingress, Self::IngressClass, Self::CanaryRelease];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Service, Self::EndpointSlice, Self::Ingress, Self::IngressClass, Self::CanaryRelease, Self::Pod];
 
     pub(crate) fn replace(self, cache: &mut Objects, objects: Vec<Object>) -> bool {
         fn all<T: DeserializeOwned>(objects: Vec<Object>) -> Vec<T> {
@@ -38,6 +40,8 @@ impl Kind {
             Self::EndpointSlice => cache.replace::<EndpointSlice>(all(objects)),
             Self::Ingress => cache.replace::<Ingress>(all(objects)),
             Self::IngressClass => cache.replace::<IngressClass>(all(objects)),
+            // Of one namespace the pods are never listed; those that are there count all the same.
+            Self::Pod => cache.replace::<Pod>(all(objects)),
             Self::CanaryRelease => cache.replace(objects.into_iter().map(|object| AnyRelease(object.value))),
         }
     }
@@ -63,6 +67,7 @@ impl Object {
             Kind::EndpointSlice => cache.apply(self.clone().read::<EndpointSlice>()),
             Kind::Ingress => cache.apply(self.clone().read::<Ingress>()),
             Kind::IngressClass => cache.apply(self.clone().read::<IngressClass>()),
+            Kind::Pod => cache.apply(self.clone().read::<Pod>()),
             Kind::CanaryRelease => cache.apply(AnyRelease(self.value.clone())),
         }
     }
@@ -73,6 +78,7 @@ impl Object {
             Kind::EndpointSlice => cache.delete::<EndpointSlice>(&self.key()),
             Kind::Ingress => cache.delete::<Ingress>(&self.key()),
             Kind::IngressClass => cache.delete::<IngressClass>(&self.key()),
+            Kind::Pod => cache.delete::<Pod>(&self.key()),
             Kind::CanaryRelease => cache.delete::<CanaryRelease>(&self.key()),
         }
     }
@@ -94,6 +100,7 @@ pub(crate) fn object() -> impl Strategy<Value = Object> {
                 "metadata": {"namespace": namespace, "name": name, "creationTimestamp": created}, "spec": spec}) }
         }),
         1 => classes().prop_map(|value| Object { kind: Kind::IngressClass, value }),
+        2 => pod().prop_map(|value| Object { kind: Kind::Pod, value }),
         4 => release().prop_map(|value| Object { kind: Kind::CanaryRelease, value }),
     ]
 }
@@ -122,7 +129,7 @@ fn service() -> impl Strategy<Value = Value> {
 
 fn slice() -> impl Strategy<Value = Value> {
     let endpoint = (1..6u8, select(vec![json!(null), json!(true), json!(false)]), any::<bool>()).prop_map(|(host, ready, draining)| {
-        json!({"addresses": [format!("10.0.0.{host}")], "conditions": {"ready": ready, "serving": draining, "terminating": draining}})
+        json!({"addresses": [format!("10.0.0.{host}")], "targetRef": {"kind": "Pod", "name": format!("p{}", host % 3), "uid": "u"}, "conditions": {"ready": ready, "serving": draining, "terminating": draining}})
     });
     let ports = select(vec![json!([{"port": 8080}]), json!([{"port": 8080, "name": "http"}]), json!([{"port": 99999, "name": "http"}])]);
     (select(NAMESPACES), select(&["s", "t"][..]), select(SERVICES), ports, prop::collection::vec(endpoint, 0..4)).prop_map(
@@ -130,6 +137,12 @@ fn slice() -> impl Strategy<Value = Value> {
             let metadata = json!({"namespace": namespace, "name": name, "labels": {"kubernetes.io/service-name": service}});
             json!({"metadata": metadata, "addressType": "IPv4", "ports": ports, "endpoints": endpoints})
         },
+    )
+}
+
+fn pod() -> impl Strategy<Value = Value> {
+    (select(NAMESPACES), select(&["p0", "p1", "p2"][..]), select(&["u", "u", "other"][..]), select(&["v1", "v2"][..])).prop_map(
+        |(namespace, name, uid, version)| json!({"metadata": {"namespace": namespace, "name": name, "uid": uid, "labels": {"version": version}}}),
     )
 }
 
@@ -176,6 +189,7 @@ fn release() -> impl Strategy<Value = Value> {
         json!({"service": "cart-v2"}),
         json!({"service": "cart"}),
         json!({"port": 81}),
+        json!({"podSelector": {"matchLabels": {"version": "v2"}}}),
         json!({"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/v2"}}),
         json!({"path": {"type": "ReplaceFullPath", "replaceFullPath": "/a%2Fb"}}),
         json!("nonsense"),

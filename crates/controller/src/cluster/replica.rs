@@ -60,6 +60,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
 
     let (update, updates) = mpsc::channel(1024);
     let mut watches = watch::spawn(&client, &settings.watch_namespaces, &update);
+    let needed = watch::NeededWatches::new(client.clone(), update);
     let identity = uuid::Uuid::new_v4().to_string();
     let (stop, stopped) = oneshot::channel();
     let own_namespace = settings.namespace.clone();
@@ -71,7 +72,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     });
     let events = Events::spawn(client.clone(), &identity);
     let clock = ServerClock::spawn(client.clone());
-    let world = Cluster::new(updates, StatusWriter::new(client, leadership.clone()), events, leadership, clock);
+    let world = Cluster::new(updates, needed, StatusWriter::new(client, leadership.clone()), events, leadership, clock);
 
     let (asks, asked) = mpsc::channel(64);
     let serves = Arc::clone(&proxy);

@@ -5,9 +5,11 @@
 //! objects until it does.
 
 mod gather;
+mod needed;
 
 use super::canary_release;
 use crate::update::{Delta, Update};
+use futures::stream::BoxStream;
 use futures::stream::select_all;
 use futures::{Stream, StreamExt};
 use gather::{Gather, Key, Seen};
@@ -21,6 +23,7 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, DefaultBackoff, Error, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
+pub use needed::NeededWatches;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt::Debug;
@@ -85,10 +88,28 @@ async fn follow<K, T>(
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let mut gather = Gather::new(apis.len());
-    let mut sources = select_all(apis.into_iter().enumerate().map(|(source, api)| events(api).map(move |event| (source, event)).boxed()));
-    while let Some((source, event)) = sources.next().await {
-        for delta in gather.take(source, seen(event, shape)) {
+    let sources = apis.into_iter().map(|api| lasting(watcher(api, config())).boxed()).collect();
+    tell(sources, update, |object| read(object, shape), updates).await;
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+/// Tells what changes in these sources, as one.
+async fn tell<O, T>(
+    sources: Vec<BoxStream<'static, watcher::Result<Event<O>>>>,
+    update: impl Fn(Delta<T>) -> Update,
+    read: impl Fn(O) -> (Key, Option<T>),
+    updates: mpsc::Sender<Update>,
+) where
+    O: Send + 'static,
+{
+    let mut gather = Gather::new(sources.len());
+    let numbered = sources.into_iter().enumerate().map(|(source, events)| events.map(move |event| (source, event)).boxed());
+    let mut events = select_all(numbered);
+    while let Some((source, event)) = events.next().await {
+        for delta in gather.take(source, seen(event, &read)) {
             if updates.send(update(delta)).await.is_err() {
                 return;
             }
@@ -100,30 +121,28 @@ async fn follow<K, T>(
 ///
 /// `Init` says only that a list is asked for, and as a success it would undo the waiting. That the API server does not remember what
 /// happened since the last event, as after each start, is no failure of its: the list that tells it is asked for at once.
-fn events<K>(api: Api<DeserializeGuard<K>>) -> impl Stream<Item = watcher::Result<Event<DeserializeGuard<K>>>>
-where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    let events = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS));
+fn lasting<O: Send + 'static>(
+    events: impl Stream<Item = watcher::Result<Event<O>>> + Send + 'static,
+) -> impl Stream<Item = watcher::Result<Event<O>>> + Send {
     let tells = |event: &watcher::Result<_>| !matches!(event, Ok(Event::Init)) && !event.as_ref().is_err_and(is_expired);
     events.filter(move |event| std::future::ready(tells(event))).backoff(Patience::default())
 }
 
 /// What an event means, and a line in the log about each that means trouble.
-fn seen<K: Resource, T>(event: watcher::Result<Event<DeserializeGuard<K>>>, shape: fn(K) -> Option<T>) -> Seen<T> {
+fn seen<O, T>(event: watcher::Result<Event<O>>, read: &impl Fn(O) -> (Key, Option<T>)) -> Seen<T> {
     match event {
         // A list begins, so one that was under way does not go on.
         Ok(Event::Init) => Seen::Broken,
         Ok(Event::InitApply(object)) => {
-            let (key, object) = read(object, shape);
+            let (key, object) = read(object);
             object.map_or(Seen::Nothing, |object| Seen::Listing(key, object))
         }
         Ok(Event::InitDone) => Seen::Listed,
         Ok(Event::Apply(object)) => {
-            let (key, object) = read(object, shape);
+            let (key, object) = read(object);
             object.map_or_else(|| Seen::Deleted(key.clone()), |object| Seen::Applied(key.clone(), object))
         }
-        Ok(Event::Delete(object)) => Seen::Deleted(key(&object)),
+        Ok(Event::Delete(object)) => Seen::Deleted(read(object).0),
         Err(error) if is_missing(&error) => Seen::Missing,
         Err(error) => {
             warn!(%error, "the watch is broken, and will be taken up again");

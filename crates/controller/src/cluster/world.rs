@@ -3,18 +3,22 @@
 use super::clock::ServerClock;
 use super::events::Events;
 use super::lease::Leadership;
+use super::watch::NeededWatches;
 use super::writer::{Outcome, StatusWriter};
 use crate::admin::{Name, Refusal};
 use crate::events::refused;
 use crate::run::{Input, World};
 use crate::update::{StatusWrite, Update};
 use jiff::SignedDuration;
+use serin_compiler::Need;
+use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 use tracing::{Instrument, info_span};
 
 /// What the loop needs of a cluster.
 pub(super) struct Cluster {
     updates: mpsc::Receiver<Update>,
+    needed: NeededWatches,
     answers: mpsc::UnboundedReceiver<Input>,
     answer: mpsc::UnboundedSender<Input>,
     writer: StatusWriter,
@@ -26,6 +30,7 @@ pub(super) struct Cluster {
 impl Cluster {
     pub(super) fn new(
         updates: mpsc::Receiver<Update>,
+        needed: NeededWatches,
         writer: StatusWriter,
         events: Events,
         leadership: Leadership,
@@ -33,7 +38,7 @@ impl Cluster {
     ) -> Self {
         // One message at most for each write, and one write at most for each release is on its way.
         let (answer, answers) = mpsc::unbounded_channel();
-        Self { updates, answers, answer, writer, events, leadership, clock }
+        Self { updates, needed, answers, answer, writer, events, leadership, clock }
     }
 }
 
@@ -43,6 +48,10 @@ impl World for Cluster {
             update = self.updates.recv() => update.map(Input::Update),
             answer = self.answers.recv() => answer,
         }
+    }
+
+    fn need(&mut self, needs: &BTreeSet<Need>) {
+        self.needed.are(needs);
     }
 
     fn write(&mut self, write: StatusWrite) {

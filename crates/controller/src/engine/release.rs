@@ -152,6 +152,7 @@ impl Tracked {
             done: routes.done,
             edits: routes.edits,
             any_route_left: routes.any_left,
+            waits_for: outcome.waits_for.clone(),
             programmed: served,
             replicas_programmed: u32::from(served.is_some_and(|served| served >= decision.state.segment.epoch)),
             replicas_ready: 1,
@@ -241,10 +242,11 @@ fn status_of(object: &Value) -> CanaryReleaseStatus {
     serde_json::from_value(object["status"].clone()).unwrap_or_default()
 }
 
-/// `checkout-v2:8080`; without a Service of its own the canary is another port or path of stable's.
+/// `checkout-v2:8080`; without a Service of its own the canary is another port or path of stable's, or some of its pods.
 fn side_b(release: &Release, port: Option<u16>) -> Option<String> {
     let service = release.canary.service.as_ref().or(release.scope.service.as_ref())?;
-    Some(port.map_or_else(|| service.clone(), |port| format!("{service}:{port}")))
+    let backend = port.map_or_else(|| service.clone(), |port| format!("{service}:{port}"));
+    Some(release.canary.pods.as_ref().map_or_else(|| backend.clone(), |pods| format!("{backend} ({pods})")))
 }
 
 /// The field manager that owns an annotation.

@@ -14,7 +14,7 @@ pub(super) struct Routes {
     pub(super) current: Vec<Route>,
     /// Those of the recorded that do without the release what the canary does.
     pub(super) done: Vec<Route>,
-    /// One edit an object.
+    /// One edit for each object.
     pub(super) edits: Vec<FinalizeEdit>,
     /// At least one of the recorded still exists.
     pub(super) any_left: bool,
@@ -68,29 +68,28 @@ fn is(other: &config::Route, route: &Route) -> bool {
 }
 
 fn edits(uses: &[(Route, &RouteUse)]) -> Vec<FinalizeEdit> {
-    let mut texts: BTreeMap<(&str, &str, &str), Vec<&str>> = BTreeMap::new();
-    for (route, used) in uses.iter().filter(|(_, used)| !used.edit.is_empty()) {
-        let texts = texts.entry((&route.kind, &route.namespace, &route.name)).or_default();
-        if !texts.contains(&used.edit.as_str()) {
-            texts.push(&used.edit);
+    let mut texts: BTreeMap<(String, String, String), Vec<&str>> = BTreeMap::new();
+    for edit in uses.iter().flat_map(|(_, used)| &used.edits) {
+        let Some(object) = object(&edit.object) else { continue };
+        let texts = texts.entry(object).or_default();
+        if !texts.contains(&edit.text.as_str()) {
+            texts.push(&edit.text);
         }
     }
-    let edit = |((kind, namespace, name), texts): ((&str, &str, &str), Vec<&str>)| FinalizeEdit {
-        kind: kind.to_owned(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        text: texts.join("\n"),
-    };
+    let edit = |((kind, namespace, name), texts): (_, Vec<&str>)| FinalizeEdit { kind, namespace, name, text: texts.join("\n") };
     texts.into_iter().map(edit).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serin_compiler::Edit;
 
     fn used(path: &str, in_scope: bool, completed: bool) -> RouteUse {
-        let edit = if completed { String::new() } else { format!("kubectl patch {path}") };
-        RouteUse { object: "Ingress/shop/shop".into(), host: "shop.example".into(), path: path.into(), in_scope, completed, edit }
+        let object = "Ingress/shop/shop".to_owned();
+        let edit = Edit { object: object.clone(), text: format!("kubectl patch {path}") };
+        let edits = if completed { Vec::new() } else { vec![edit] };
+        RouteUse { object, host: "shop.example".into(), path: path.into(), in_scope, completed, edits }
     }
 
     fn outcome(routes: Vec<RouteUse>) -> ReleaseOutcome {
@@ -101,6 +100,7 @@ mod tests {
             resolved_scope: String::new(),
             port: None,
             routes,
+            waits_for: Vec::new(),
             canary_ready: 1,
             stable_ready: 1,
         }

@@ -1,6 +1,6 @@
 //! What an API server would refuse, for the kinds that serin reads.
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
@@ -12,6 +12,7 @@ pub fn findings(kind: &str, object: &Value) -> Vec<Finding> {
     match kind {
         "CanaryRelease" => serin_api::parse_value(object).findings,
         "Service" => shape::<Service>(object),
+        "Pod" => shape::<Pod>(object),
         "EndpointSlice" => shape::<EndpointSlice>(object),
         "Ingress" => shape::<Ingress>(object),
         "IngressClass" => shape::<IngressClass>(object),

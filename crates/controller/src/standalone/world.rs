@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serin_api::Finding;
+use serin_compiler::Need;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use tokio::sync::mpsc;
@@ -100,6 +101,7 @@ impl Files {
         let value = object.map(|stored| stored.object.clone());
         let update = match key.kind.as_str() {
             "Service" => Some(Update::Service(typed(key, value))),
+            "Pod" => Some(Update::Pod(key.namespace.clone(), typed(key, value))),
             "EndpointSlice" => Some(Update::EndpointSlice(typed(key, value))),
             "Ingress" => Some(Update::Ingress(typed(key, value))),
             "IngressClass" => Some(Update::IngressClass(typed(key, value))),
@@ -148,6 +150,9 @@ impl World for Files {
             }
         }
     }
+
+    /// A folder is read whole.
+    fn need(&mut self, _: &BTreeSet<Need>) {}
 
     fn write(&mut self, write: StatusWrite) {
         let key = release(&write.name);

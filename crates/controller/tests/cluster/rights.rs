@@ -14,6 +14,7 @@ fn the_rights_are_those_that_serin_needs_and_no_others() -> Result<()> {
     };
     let needed = [
         ("watch", "services", "default"),
+        ("watch", "pods", "default"),
         ("patch", "canaryreleases.serin.dev --subresource=status", "default"),
         ("create", "events.events.k8s.io", "default"),
         ("update", "leases.coordination.k8s.io/serin", "rights"),
@@ -31,6 +32,7 @@ fn the_rights_are_those_that_serin_needs_and_no_others() -> Result<()> {
         ("update", "leases.coordination.k8s.io/serin", "default"),
         ("update", "leases.coordination.k8s.io/other", "rights"),
         ("create", "leases.coordination.k8s.io", "rights"),
+        ("get", "pods", "default"),
         ("create", "pods", "rights"),
     ];
     for (verb, what, namespace) in others {

@@ -6,10 +6,12 @@ use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
+use serin_compiler::{Need, Needed};
 use serin_controller::admin::Name;
-use serin_controller::cluster::watch;
+use serin_controller::cluster::watch::{self, NeededWatches};
 use serin_controller::update::{Delta, Update};
 use serin_testkit::cluster::Cluster;
+use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -44,6 +46,12 @@ impl Watched {
         Self { updates, seen: Vec::new(), _tasks: watch::spawn(client, &namespaces, &sender) }
     }
 
+    /// Nothing but what is asked for.
+    fn needed(client: &kube::Client) -> (Self, NeededWatches) {
+        let (sender, updates) = mpsc::channel(64);
+        (Self { updates, seen: Vec::new(), _tasks: JoinSet::new() }, NeededWatches::new(client.clone(), sender))
+    }
+
     /// Until each of these was seen.
     pub(crate) async fn see(&mut self, words: &[&str]) -> Result<()> {
         let missing = |seen: &[String]| words.iter().find(|word| seen.iter().all(|seen| seen != *word)).map(|word| (*word).to_owned());
@@ -62,6 +70,12 @@ fn told(update: Update) -> String {
         Update::EndpointSlice(delta) => word("EndpointSlice", delta, |object| object.metadata.name.unwrap_or_default()),
         Update::Ingress(delta) => word("Ingress", delta, |object| object.metadata.name.unwrap_or_default()),
         Update::IngressClass(delta) => word("IngressClass", delta, |object| object.metadata.name.unwrap_or_default()),
+        Update::Pod(namespace, delta) => word(&format!("Pod {namespace}"), delta, |object| {
+            let (uid, labels, more) =
+                (&object.metadata.uid, &object.metadata.labels, object.spec.is_some() || object.metadata.annotations.is_some());
+            let is_what_is_read = uid.is_some() && labels.as_ref().is_some_and(|labels| labels["version"] == "v2") && !more;
+            object.metadata.name.filter(|_| is_what_is_read).unwrap_or_default()
+        }),
         Update::CanaryRelease(delta) => word("CanaryRelease", delta, |object| {
             let weight = &object["spec"]["strategy"]["percentage"];
             format!(
@@ -101,6 +115,39 @@ async fn every_kind_is_listed_and_each_object_is_seen_when_it_comes_changes_and_
     releases(&client, "watch-life").delete("one", &DeleteParams::default()).await?;
     Api::<Service>::namespaced(client, "watch-life").delete("one", &DeleteParams::default()).await?;
     watched.see(&["-CanaryRelease one", "-Service one"]).await
+}
+
+/// A pod that no kubelet runs.
+fn pod(namespace: &str, name: &str) -> String {
+    let metadata = json!({"name": name, "namespace": namespace, "labels": {"version": "v2"}, "annotations": {"a": "b"}});
+    let containers = json!([{"name": "a", "image": "a"}]);
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}}).to_string()
+}
+
+#[tokio::test]
+async fn s1_pods_are_watched_only_where_a_release_asks_for_them_and_no_more_of_them_than_their_labels() -> Result<()> {
+    let cluster = shared()?;
+    let client = serin(&cluster.kubeconfig(), &install(cluster, "pods-system")?).await?;
+    for name in ["pods-a", "pods-b"] {
+        namespace(cluster, name)?;
+        cluster.apply(
+            &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}}).to_string(),
+        )?;
+        cluster.apply(&pod(name, "first"))?;
+    }
+    let (mut watched, mut needed) = Watched::needed(&client);
+    let need = |namespace: &str| Need { kind: Needed::Pods, namespace: namespace.to_owned() };
+    needed.are(&BTreeSet::from([need("pods-a")]));
+    watched.see(&["=Pod pods-a first"]).await?;
+    cluster.apply(&pod("pods-a", "second"))?;
+    watched.see(&["+Pod pods-a second"]).await?;
+    needed.are(&BTreeSet::from([need("pods-b")]));
+    watched.see(&["=Pod pods-b first"]).await?;
+    cluster.apply(&pod("pods-a", "third"))?;
+    cluster.apply(&pod("pods-b", "last"))?;
+    watched.see(&["+Pod pods-b last"]).await?;
+    ensure!(watched.seen.iter().all(|word| !word.contains("third")), "{:?}", watched.seen);
+    Ok(())
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ pub(crate) fn everything_to(endpoints: &[SocketAddr]) -> Config {
 
 /// `k` of `buckets` by request to the canary, the rest to stable.
 pub(crate) fn release_of(stable: &[SocketAddr], canary: &[SocketAddr], buckets: u32, k: u32) -> Config {
-    let applied = RouteRelease { release: 0, canary: Some(1) };
+    let applied = RouteRelease { release: 0, stable: Some(0), canary: Some(1) };
     Config {
         routes: vec![route("/", 0, vec![applied])],
         backends: vec![backend("shop/checkout:80", stable), backend("shop/checkout-v2:80", canary)],

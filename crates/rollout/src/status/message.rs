@@ -74,6 +74,10 @@ impl View<'_> {
 
     fn promoted(&self) -> String {
         let canary = self.facts.canary.as_deref().unwrap_or("the canary");
+        if let [first, others @ ..] = &self.facts.waits_for[..] {
+            let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+            return fit(&format!("100 % on {canary}. Its Service is shared: it waits for {first}{more}."), "See ReadyToFinalize.");
+        }
         if let [edit] = &self.facts.edits[..] {
             let short = format!("100 % on {canary}. {}, then delete this release.", edit.text.trim_end_matches('.'));
             if !edit.text.contains('\n') && short.chars().count() <= MAX_CHARS {

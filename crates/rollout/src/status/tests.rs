@@ -221,7 +221,10 @@ fn s10_and_s12_a_promoted_release_carries_its_edits_unless_other_routes_are_not_
     assert_eq!(done, [("late", true), ("shop", false)]);
 
     let shared = Facts { waits_for: vec!["Ingress shop/other, which has no release".into()], ..all.clone() };
-    assert_eq!(said(&told(&w, &shared), condition::READY_TO_FINALIZE).1, "OtherRoutes");
+    let status = told(&w, &shared);
+    assert_eq!(said(&status, condition::READY_TO_FINALIZE).1, "OtherRoutes");
+    let text = "100 % on checkout-v2:8080. Its Service is shared: it waits for Ingress shop/other, which has no... See ReadyToFinalize.";
+    assert_eq!(message(&status), text);
     let gone = Facts { any_route_left: false, ..all };
     assert_eq!(said(&told(&w, &gone), condition::READY_TO_FINALIZE).1, "NoRoute");
 

@@ -39,7 +39,7 @@ fn release(traffic: Traffic) -> Release {
 }
 
 fn config(release: Release) -> Config {
-    let applied = RouteRelease { release: 0, canary: Some(1) };
+    let applied = RouteRelease { release: 0, stable: Some(0), canary: Some(1) };
     let backend = |name: &str| Backend { name: name.into(), ready: Vec::new(), draining: Vec::new() };
     Config {
         routes: vec![serin_routing::config::Route { backend: Some(0), releases: vec![applied], ..route("* /shop") }],

@@ -8,6 +8,7 @@ mod demo;
 mod hostile;
 mod metrics;
 mod offline;
+mod pods;
 mod restart;
 mod running;
 mod shutdown;

@@ -94,6 +94,15 @@ impl Site {
         })
     }
 
+    /// Waits until the process knows the release no more.
+    pub(crate) fn forgets(&self) -> Result<()> {
+        eventually("the release is gone", PATIENCE, || {
+            let known = self.running.ask("/v1/releases")?.body;
+            ensure!(serde_json::from_str::<Value>(&known)?["items"].as_array().is_some_and(Vec::is_empty), "{known}");
+            Ok(())
+        })
+    }
+
     /// Waits until the log says so.
     pub(crate) fn tells(&self, text: &str) -> Result<()> {
         eventually(&format!("{text:?} is told"), PATIENCE, || {

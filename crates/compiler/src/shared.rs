@@ -1,0 +1,48 @@
+//! Other routes of a Service that a finalising edit would change (S12).
+
+use crate::declared::{Declared, Sides};
+use crate::ingress::Place;
+use crate::judge::{Judge, On};
+use crate::scope;
+use serin_api::release::{Canary, People, WhenUnavailable};
+use std::collections::BTreeSet;
+
+/// What is not done yet of the routes that send to the Services which the release's edits change: routes without a release first.
+///
+/// Only an edit of the Service itself touches them: what points a route at another backend touches that route alone.
+pub(crate) fn waits_for(judge: &Judge<'_>, declared: &Declared, sides: Sides<'_>, on: &[On]) -> Vec<String> {
+    let Some(canary) = sides.canary.filter(|canary| canary.pods.is_some()) else { return Vec::new() };
+    let Some(places) = judge.places.get(sides.namespace) else { return Vec::new() };
+    let services: BTreeSet<&str> = on.iter().filter_map(|on| judge.lowered.places[on.place].service.as_deref()).collect();
+    let (mut without, mut unfinished) = (Vec::new(), BTreeSet::new());
+    for index in services.into_iter().filter_map(|service| places.by_service.get(service)).flatten() {
+        let place = &judge.lowered.places[*index];
+        if scope::takes(sides.scope, place) {
+            continue;
+        }
+        let others: Vec<_> = releases_of(judge, sides.namespace, place).filter(|other| other.key != declared.key).collect();
+        if others.is_empty() {
+            without.push(format!("{} {}{}, which has no release", place.object(), place.host, place.path));
+        } else if !others.iter().any(|other| is_done(other, canary)) {
+            unfinished.extend(others.iter().map(|other| format!("CanaryRelease {}", other.key)));
+        }
+    }
+    without.into_iter().chain(unfinished).collect()
+}
+
+/// The releases of everyone on a route: one of some consumers leaves all others where they are.
+fn releases_of<'j>(judge: &'j Judge<'_>, namespace: &'j str, place: &'j Place) -> impl Iterator<Item = &'j Declared> {
+    let takes = move |other: &&Declared| {
+        let scope = other.parsed.scope.as_ref().filter(|scope| scope.all_namespaces || other.key.namespace == namespace);
+        scope.is_some_and(|scope| scope.people == People::Anyone && scope::takes(scope, place))
+    };
+    judge.objects.releases.values().map(|other| &**other).filter(|other| other.parsed.enabled).filter(takes)
+}
+
+/// Promoted or Completed, of this spec and not of one before, with the same canary.
+fn is_done(other: &Declared, canary: &Canary) -> bool {
+    let phase = matches!(other.status.phase.as_str(), "Promoted" | "Completed");
+    let same_release = other.status.traffic.as_ref().is_some_and(|traffic| traffic.release == other.id);
+    let plain = |canary: &Canary| Canary { when_unavailable: WhenUnavailable::Stable, ..canary.clone() };
+    phase && same_release && other.parsed.canary.as_ref().map(plain) == Some(plain(canary))
+}
