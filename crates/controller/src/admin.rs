@@ -3,6 +3,7 @@
 //! A page in somebody's browser must not be able to give a command: commands are POSTs of a content type that no form can send, and a
 //! `Host` that is not an address is refused, so that a name that is bound again to loopback reaches nothing.
 
+use crate::explain::Question;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -10,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
+use serin_proxy::Explanation;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -38,6 +40,8 @@ pub enum Ask {
     List(oneshot::Sender<Vec<Value>>),
     /// One release.
     One(Name, oneshot::Sender<Option<Value>>),
+    /// What would be done with a request, or why it is none.
+    Explain(Question, oneshot::Sender<Result<Explanation, String>>),
     /// A merge patch of `metadata.annotations` of one release; answers the release after it, or why not.
     Annotate(Name, Vec<(String, Option<String>)>, oneshot::Sender<Result<Value, Refusal>>),
 }
@@ -114,10 +118,11 @@ async fn answer(request: Request<Incoming>, asks: &mpsc::Sender<Ask>) -> Respons
             let name = named(namespace, name);
             command(request, name, asks).await
         }
-        (["healthz" | "readyz" | "metrics"] | ["v1", "releases", ..], _) => {
-            error(StatusCode::METHOD_NOT_ALLOWED, "use GET, or POST for a command")
+        (["v1", "explain"], false) if request.method() == Method::POST => explain(request, asks).await,
+        (["healthz" | "readyz" | "metrics"] | ["v1", "releases", ..] | ["v1", "explain"], _) => {
+            error(StatusCode::METHOD_NOT_ALLOWED, "use GET, or POST for a command and for /v1/explain")
         }
-        _ => error(StatusCode::NOT_FOUND, "paths are /healthz, /readyz, /metrics and /v1/releases[/NAMESPACE/NAME]"),
+        _ => error(StatusCode::NOT_FOUND, "paths are /healthz, /readyz, /metrics, /v1/explain and /v1/releases[/NAMESPACE/NAME]"),
     }
 }
 
@@ -128,9 +133,9 @@ async fn command(request: Request<Incoming>, name: Name, asks: &mpsc::Sender<Ask
     if request.headers().get(header::CONTENT_TYPE).is_none_or(|value| value != MERGE_PATCH) {
         return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("Content-Type must be {MERGE_PATCH}"));
     }
-    let body = match Limited::new(request.into_body(), BODY_LIMIT).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => return error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body must be whole and at most {BODY_LIMIT} bytes")),
+    let body = match body(request).await {
+        Ok(body) => body,
+        Err(refused) => return *refused,
     };
     let patch = match serde_json::from_slice::<Value>(&body).map_err(|e| e.to_string()).and_then(|body| annotations(&body)) {
         Ok(patch) => patch,
@@ -141,6 +146,29 @@ async fn command(request: Request<Incoming>, name: Name, asks: &mpsc::Sender<Ask
         Some(Err(Refusal::NotFound)) => error(StatusCode::NOT_FOUND, &format!("canaryrelease {}/{} not found", name.namespace, name.name)),
         Some(Err(Refusal::ReadOnly)) => error(StatusCode::FORBIDDEN, "in a cluster commands go through the API server"),
         None => gone(),
+    }
+}
+
+async fn explain(request: Request<Incoming>, asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
+    let body = match body(request).await {
+        Ok(body) => body,
+        Err(refused) => return *refused,
+    };
+    let question = match serde_json::from_slice::<Question>(&body) {
+        Ok(question) => question,
+        Err(why) => return error(StatusCode::BAD_REQUEST, &format!("the body is no question about a request: {why}")),
+    };
+    match ask(asks, |reply| Ask::Explain(question, reply)).await {
+        Some(Ok(explanation)) => json_of(StatusCode::OK, &json!(explanation)),
+        Some(Err(why)) => error(StatusCode::BAD_REQUEST, &why),
+        None => gone(),
+    }
+}
+
+async fn body(request: Request<Incoming>) -> Result<Bytes, Box<Response<Full<Bytes>>>> {
+    match Limited::new(request.into_body(), BODY_LIMIT).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(_) => Err(Box::new(error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body must be whole and at most {BODY_LIMIT} bytes")))),
     }
 }
 

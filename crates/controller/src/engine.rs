@@ -35,6 +35,7 @@ pub struct Engine {
     policies: Policies,
     version: u64,
     publishing: Duration,
+    table: Option<Arc<Table>>,
     /// The epoch that every worker serves, by uid.
     served: BTreeMap<String, u64>,
     releases: BTreeMap<Key, Tracked>,
@@ -73,6 +74,7 @@ impl Engine {
             policies: Policies::default(),
             version: 0,
             publishing: Duration::ZERO,
+            table: None,
             served: BTreeMap::new(),
             releases: BTreeMap::new(),
         }
@@ -177,10 +179,16 @@ impl Engine {
     }
 
     /// Every worker serves this table; how long it took to build it and to bring it there.
-    pub fn served(&mut self, table: &Table, took: Duration) {
+    pub fn served(&mut self, table: Arc<Table>, took: Duration) {
         self.publishing += took;
         self.releases.values_mut().for_each(Tracked::wake);
         self.served = table.releases().iter().map(|release| (release.uid.clone(), release.epoch())).collect();
+        self.table = Some(table);
+    }
+
+    /// What is served, once anything is.
+    pub fn table(&self) -> Option<&Table> {
+        self.table.as_deref()
     }
 
     /// Decides each release, and says what is to be written now. Only the leader writes.

@@ -5,6 +5,7 @@ pub mod client;
 pub mod cluster;
 pub mod engine;
 mod events;
+pub mod explain;
 pub mod run;
 pub mod standalone;
 pub mod update;

@@ -84,7 +84,7 @@ pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut a
         let begun = Instant::now();
         if let Some(next) = engine.rebuild() {
             proxy.publish(next.table.clone()).await;
-            engine.served(&next.table, begun.elapsed());
+            engine.served(next.table, begun.elapsed());
             tracing::debug!(version = next.version, "table served");
             complain(&engine, &mut told);
         }
@@ -122,6 +122,10 @@ fn answer(ask: Ask, world: &mut impl World, engine: &Engine, proxy: &Proxy, read
     match ask {
         Ask::Ready(reply) => drop(reply.send(engine.has_table() && ready(engine))),
         Ask::Metrics(reply) => drop(reply.send(metrics(engine, proxy))),
+        Ask::Explain(question, reply) => {
+            let table = engine.table().ok_or_else(|| "no table is served yet".to_owned());
+            drop(reply.send(table.and_then(|table| question.answer(table, Timestamp::now()))));
+        }
         Ask::List(reply) => drop(reply.send(engine.releases())),
         Ask::One(name, reply) => drop(reply.send(engine.release(&name))),
         Ask::Annotate(name, patch, reply) => {

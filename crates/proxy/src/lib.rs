@@ -9,6 +9,7 @@ mod body;
 mod client_ip;
 mod connection;
 mod counters;
+mod explain;
 mod facts;
 mod failure;
 mod forward;
@@ -27,6 +28,7 @@ mod worker;
 
 pub use client_ip::{ClientIp, ClientIpFrom, X_FORWARDED_FOR};
 pub use counters::{Counters, Counts, Fallbacks, Histogram, ReleaseCounts, Totals};
+pub use explain::{Explanation, ReleaseExplained, RouteExplained, explain};
 pub use facts::RequestFacts;
 pub use failure::{Blame, Failure};
 pub use forward::SERIN_DECISION;

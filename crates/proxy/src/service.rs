@@ -134,15 +134,11 @@ fn plan(worker: &Worker, client: &Client, client_ip: Option<IpAddr>, parts: &mut
     Ok(Plan { endpoints, side })
 }
 
-/// Asks the release, and stays on stable when the canary has nobody to serve it and may be replaced.
+/// Asks the release.
 fn decided(worker: &Worker, applied: &RouteRelease, facts: &RequestFacts<'_>, record: &mut Record) -> Side {
     let release = &applied.release;
     let decision = decide(&release.policy, &release.served(Timestamp::now()), facts);
-    let has_canary = || applied.canary.as_ref().is_some_and(|canary| !canary.ready.is_empty());
-    let side = match decision.side {
-        Side::Canary if !has_canary() && !release.fail_when_unavailable => Side::Stable,
-        side => side,
-    };
+    let side = applied.serving(decision.side);
     record.decided(Decided { release: worker.view().release(release, &worker.shard), decision, side });
     side
 }

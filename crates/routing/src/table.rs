@@ -4,7 +4,7 @@ use crate::config::{self, HostMatch, PathMatch};
 use crate::deciders::Deciders;
 use crate::paths::Paths;
 use crate::{Config, Policies, Release, rewrite};
-use serin_split::Facts;
+use serin_split::{Facts, Side};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -152,6 +152,18 @@ impl Route {
     /// The path that the canary of `release` gets for `path`, which this route takes (S17).
     pub fn rewrite<'a>(&self, release: &'a Release, path: &'a str) -> Cow<'a, str> {
         release.path.as_ref().map_or(Cow::Borrowed(path), |how| rewrite::rewrite(how, &self.path, path))
+    }
+}
+
+impl RouteRelease {
+    /// Where a request goes that the release decided for this side: to stable while the canary has nobody ready to serve it, unless the
+    /// release asks to fail then.
+    pub fn serving(&self, decided: Side) -> Side {
+        let has_canary = || self.canary.as_ref().is_some_and(|canary| !canary.ready.is_empty());
+        match decided {
+            Side::Canary if !has_canary() && !self.release.fail_when_unavailable => Side::Stable,
+            side => side,
+        }
     }
 }
 

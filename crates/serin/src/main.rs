@@ -3,6 +3,7 @@
 mod check;
 mod controller;
 mod demo;
+mod explain;
 mod releases;
 mod standalone;
 
@@ -42,6 +43,8 @@ enum Command {
         #[arg(required = true)]
         files: Vec<std::path::PathBuf>,
     },
+    /// Tells which route, release, rule and side a request gets, and why.
+    Explain(explain::Options),
     #[command(flatten)]
     Releases(releases::Command),
 }
@@ -68,6 +71,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { files } => check::run(&files),
+        Command::Explain(options) => explain::run(&options).await,
         Command::Releases(command) => releases::run(command).await,
     }
 }

@@ -93,10 +93,30 @@ impl Policy {
         assert!(buckets > 0, "a split has at least one bucket");
         Self { salt, by, buckets, stride: stride(buckets), overrides, turns }
     }
+
+    /// What is hashed with each identity.
+    pub fn salt(&self) -> &str {
+        &self.salt
+    }
+
+    /// How many buckets there are.
+    pub fn buckets(&self) -> u32 {
+        self.buckets
+    }
 }
 
 /// Which side this request takes, and why. Allocates nothing.
 pub fn decide(policy: &Policy, served: &Served<'_>, facts: &impl Facts) -> Decision {
+    decide_by(policy, served, facts, || Some(policy.turns.next(policy.buckets, policy.stride)))
+}
+
+/// The same of a request that is only asked about: it takes no turn, so where its turn would decide it has no bucket, and no side but
+/// stable.
+pub fn foresee(policy: &Policy, served: &Served<'_>, facts: &impl Facts) -> Decision {
+    decide_by(policy, served, facts, || None)
+}
+
+fn decide_by(policy: &Policy, served: &Served<'_>, facts: &impl Facts, turn: impl FnOnce() -> Option<u32>) -> Decision {
     let without_bucket = |side, rule| Decision { side, rule, identity: None, fallback: false, bucket: None, k: served.k };
     if served.rolled_back {
         return without_bucket(Side::Stable, Rule::Rollback);
@@ -109,23 +129,23 @@ pub fn decide(policy: &Policy, served: &Served<'_>, facts: &impl Facts) -> Decis
     if let Some(side) = served.groups.and_then(|g| g.side(facts)) {
         return without_bucket(side, Rule::Group);
     }
-    let (identity, bucket, fallback) = bucket(policy, facts);
-    let side = if bucket < served.k { Side::Canary } else { Side::Stable };
-    Decision { side, rule: Rule::Bucket, identity: Some(identity), fallback, bucket: Some(bucket), k: served.k }
+    let (identity, bucket, fallback) = bucket(policy, facts, turn);
+    let side = if bucket.is_some_and(|bucket| bucket < served.k) { Side::Canary } else { Side::Stable };
+    Decision { side, rule: Rule::Bucket, identity: Some(identity), fallback, bucket, k: served.k }
 }
 
-fn bucket(policy: &Policy, facts: &impl Facts) -> (Identity, u32, bool) {
-    let request = || (Identity::Request, policy.turns.next(policy.buckets, policy.stride));
+fn bucket(policy: &Policy, facts: &impl Facts, turn: impl FnOnce() -> Option<u32>) -> (Identity, Option<u32>, bool) {
+    let request = || (Identity::Request, turn());
     if policy.by == SplitBy::Request {
         let (identity, bucket) = request();
         return (identity, bucket, false);
     }
     if let Some((kind, placed)) = asked(policy, facts) {
-        return (Identity::Value(kind), placed.bucket, false);
+        return (Identity::Value(kind), Some(placed.bucket), false);
     }
     // S8: Consumer -> ClientIP -> Request; the rest fall to Consumer first. Asking again for what was asked first finds nothing again.
     let (identity, bucket) = match consumer(policy, facts).or_else(|| client_ip(policy, facts)) {
-        Some((kind, placed)) if policy.by != SplitBy::ClientIp => (Identity::Value(kind), placed.bucket),
+        Some((kind, placed)) if policy.by != SplitBy::ClientIp => (Identity::Value(kind), Some(placed.bucket)),
         _ => request(),
     };
     (identity, bucket, true)

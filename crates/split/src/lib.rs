@@ -15,7 +15,7 @@ mod segment;
 mod turns;
 
 pub use bucket::{Placement, Share, place};
-pub use decide::{Decision, Identity, Policy, Rule, Served, SplitBy, decide};
+pub use decide::{Decision, Identity, Policy, Rule, Served, SplitBy, decide, foresee};
 pub use facts::Facts;
 pub use groups::Groups;
 pub use overrides::{Override, Source, ValueMatch};

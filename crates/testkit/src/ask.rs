@@ -33,10 +33,23 @@ impl Answer {
 /// # Errors
 /// When there is no whole answer, or one that is not HTTP.
 pub fn get(to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    exchange(to, "GET", path, headers, "")
+}
+
+/// POST with these headers and this body; `Host` is one of them.
+///
+/// # Errors
+/// When there is no whole answer, or one that is not HTTP.
+pub fn post(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer> {
+    let length = body.len().to_string();
+    exchange(to, "POST", path, &[headers, &[("Content-Length", &length)]].concat(), body)
+}
+
+fn exchange(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&to, LIMIT).with_context(|| format!("cannot connect to {to}"))?;
     stream.set_read_timeout(Some(LIMIT))?;
     let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    write!(stream, "GET {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n{body}")?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).with_context(|| format!("{to} did not answer {path} to its end"))?;
     let text = String::from_utf8(bytes).context("an answer that is not UTF-8")?;
@@ -54,8 +67,10 @@ mod tests {
     #[test]
     fn an_answer_has_status_headers_and_body() -> Result<()> {
         let origin = Origin::start((Ipv4Addr::LOCALHOST, 0), "v1")?;
-        let answer = get(origin.address(), "/", &[("Host", "shop.example")])?;
-        assert_eq!((answer.status, answer.header("X-Origin"), answer.body.as_str()), (200, Some("v1"), "v1\n"));
+        let host = [("Host", "shop.example")];
+        for answer in [get(origin.address(), "/", &host)?, post(origin.address(), "/", &host, "{}")?] {
+            assert_eq!((answer.status, answer.header("X-Origin"), answer.body.as_str()), (200, Some("v1"), "v1\n"));
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! A standalone's releases, through its admin port.
 
 use crate::admin::{MERGE_PATCH, Name};
+use crate::explain::Question;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::{Method, Request, header};
@@ -44,6 +45,11 @@ impl AdminClient {
     /// A merge patch of its annotations; answers the release after it.
     pub async fn patch(&self, name: &Name, patch: &Value) -> anyhow::Result<Value> {
         self.exchange(Method::POST, &path(name), patch.to_string().into()).await
+    }
+
+    /// What it would do with a request.
+    pub async fn explain(&self, question: &Question) -> anyhow::Result<Value> {
+        self.exchange(Method::POST, "/v1/explain", serde_json::to_vec(question)?.into()).await
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {

@@ -5,6 +5,7 @@ mod blue_green;
 mod client;
 mod commands;
 mod demo;
+mod explain;
 mod hostile;
 mod metrics;
 mod offline;

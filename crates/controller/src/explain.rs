@@ -1,0 +1,77 @@
+//! What would be done with a request: asked on the admin port of what is served, or of files.
+
+use crate::standalone::manifests::Folder;
+use http::request::Parts;
+use http::{Method, Request};
+use jiff::Timestamp;
+use k8s_openapi::serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serin_compiler::{AnyRelease, Objects, Options, compile};
+use serin_proxy::{Explanation, explain};
+use serin_routing::{Policies, Table};
+use std::net::IpAddr;
+use std::path::Path;
+
+/// A request that is only asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Question {
+    /// The value of `Host`.
+    pub host: String,
+    /// Path and query.
+    pub target: String,
+    /// Further fields, in order.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// The originating address (S5), as serin would have found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ip: Option<IpAddr>,
+}
+
+impl Question {
+    /// The answer of this table. An error names what no request can have.
+    pub fn answer(&self, table: &Table, now: Timestamp) -> Result<Explanation, String> {
+        Ok(explain(table, &self.parts()?, self.client_ip, now))
+    }
+
+    fn parts(&self) -> Result<Parts, String> {
+        let mut request = Request::builder().method(Method::GET).uri(&self.target).header(http::header::HOST, &self.host);
+        for (name, value) in &self.headers {
+            let valid = http::HeaderName::try_from(name).is_ok() && http::HeaderValue::try_from(value).is_ok();
+            if !valid {
+                return Err(format!("header {name:?}: no field has this name and value"));
+            }
+            request = request.header(name, value);
+        }
+        let (parts, ()) = request.body(()).map_err(|error| format!("{}{}: {error}", self.host, self.target))?.into_parts();
+        Ok(parts)
+    }
+}
+
+/// The table of a folder of manifests, among them releases with their status, as `kubectl get -o yaml` prints them.
+pub fn table_of(folder: &Path) -> anyhow::Result<Table> {
+    let mut objects = Objects::default();
+    let reading = Folder::default().read(folder)?;
+    if let Some(error) = reading.errors.into_iter().next() {
+        return Err(error.into());
+    }
+    for (key, manifest) in reading.manifests {
+        let object = manifest.object.clone();
+        let read = match key.kind.as_str() {
+            "Service" => read(object).map(|object: k8s_openapi::api::core::v1::Service| objects.apply(object)),
+            "EndpointSlice" => read(object).map(|object: k8s_openapi::api::discovery::v1::EndpointSlice| objects.apply(object)),
+            "Ingress" => read(object).map(|object: k8s_openapi::api::networking::v1::Ingress| objects.apply(object)),
+            "IngressClass" => read(object).map(|object: k8s_openapi::api::networking::v1::IngressClass| objects.apply(object)),
+            "CanaryRelease" => Ok(objects.apply(AnyRelease(object))),
+            _ => continue,
+        };
+        read.map_err(|error| anyhow::anyhow!("{}: {key}: {error}", manifest.path.display()))?;
+    }
+    let options = Options { standalone: true, ..Options::default() };
+    Ok(Table::new(compile(&objects, &options).config, &mut Policies::default()))
+}
+
+fn read<K: DeserializeOwned>(object: Value) -> serde_json::Result<K> {
+    serde_json::from_value(object)
+}
