@@ -10,6 +10,7 @@ mod operation;
 mod overrides;
 mod quantity;
 mod report;
+mod schedule;
 mod scope;
 mod split;
 mod strategy;
@@ -94,6 +95,7 @@ fn of(metadata: Metadata, mut spec: Value) -> Parsed {
         strategy::reaches_a_bucket(strategy, split.buckets, &mut report);
     }
     let analysis = section(&spec, "analysis", &mut report).and_then(|raw| analysis::parse(&raw, &mut report));
+    let schedule = section(&spec, "schedule", &mut report).map(|raw| schedule::parse(&raw, &mut report)).unwrap_or_default();
     operation::check(&spec, &mut report);
 
     let revision_is_known = report.is_clean("spec.revision");
@@ -119,6 +121,7 @@ fn of(metadata: Metadata, mut spec: Value) -> Parsed {
                 overrides: overrides.clone(),
                 strategy,
                 analysis,
+                schedule,
                 revision,
                 progress_deadline,
                 paused: spec["paused"].as_bool().unwrap_or(false),

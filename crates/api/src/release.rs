@@ -2,6 +2,8 @@
 
 mod pods;
 
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 pub use pods::{PodSelector, Requirement};
 
@@ -35,6 +37,8 @@ pub struct Release {
     pub strategy: Strategy,
     /// How it is judged; absent: time alone advances.
     pub analysis: Option<Analysis>,
+    /// When it may start, advance and be promoted.
+    pub schedule: Schedule,
     /// `spec.revision`.
     pub revision: Option<String>,
     /// How long a step may run past its planned end.
@@ -304,6 +308,28 @@ pub struct Check {
     pub max: Option<u32>,
     /// The canary's error rate may be above stable's by at most this, in ten-thousandths of a percent.
     pub max_increase: Option<u32>,
+}
+
+/// When a release may start, advance and be promoted; never anything else.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Schedule {
+    /// Times at which it may; none: always.
+    pub windows: Vec<Window>,
+    /// It may not.
+    pub frozen: bool,
+}
+
+/// A part of some days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Days on which it begins; none: every day.
+    pub days: Vec<Weekday>,
+    /// When it begins.
+    pub from: Time,
+    /// When it ends, never `from`; before it: on the next day.
+    pub to: Time,
+    /// Whose clock tells.
+    pub zone: TimeZone,
 }
 
 impl std::fmt::Display for Port {

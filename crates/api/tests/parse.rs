@@ -1,11 +1,13 @@
 //! What the parser makes of an object, beyond its verdict.
 
 use jiff::SignedDuration;
+use jiff::civil::{Weekday, time};
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use serin_api::identity::release_id;
 use serin_api::release::{
-    Analysis, Canary, Check, NoTraffic, OnFail, Override, PathRewrite, Port, RouteScope, Scope, Side, Source, Split, SplitBy, Step,
-    Strategy, WhenUnavailable,
+    Analysis, Canary, Check, Groups, NoTraffic, OnFail, Override, PathRewrite, Port, RouteScope, Schedule, Scope, Side, Source, Split,
+    SplitBy, Step, Strategy, WhenUnavailable,
 };
 use serin_api::{Condition, Parsed, Release, parse_value, reason};
 
@@ -54,6 +56,7 @@ fn the_least_that_works_has_every_default() {
         overrides: Vec::new(),
         strategy: Strategy::Percentage(100_000),
         analysis: None,
+        schedule: Schedule::default(),
         revision: None,
         progress_deadline: minutes(60),
         paused: false,
@@ -122,6 +125,41 @@ fn the_whole_example_is_read() {
     assert_eq!(analysis.checks, [Check { name: "errors".into(), dry_run: true, max: Some(10_000), max_increase: None }]);
     assert_eq!((whole.progress_deadline, whole.drain_on_abort), (minutes(120), SignedDuration::from_secs(5)));
     assert!(whole.paused);
+}
+
+#[test]
+fn groups_are_sets_and_times_of_blue_green_and_windows_are_read() {
+    let strategy = |raw: Value| release(json!({"strategy": raw})).strategy;
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(strategy(json!({"groups": {"allow": ["b", "a", "b"]}})), Strategy::Groups(Groups::Allow(names(&["a", "b"]))));
+    assert_eq!(strategy(json!({"groups": {"deny": ["a"]}})), Strategy::Groups(Groups::Deny(names(&["a"]))));
+    assert_eq!(
+        strategy(json!({"steps": [{"groups": ["b", "a"], "for": "10m"}]})),
+        Strategy::Steps(vec![Step::Groups { groups: names(&["a", "b"]), hold: minutes(10) }])
+    );
+    assert_eq!(strategy(json!({"blueGreen": {}})), Strategy::BlueGreen { auto_switch_after: None, keep_old: minutes(60) });
+    assert_eq!(
+        strategy(json!({"blueGreen": {"autoSwitchAfter": "0s", "keepOld": "5m"}})),
+        Strategy::BlueGreen { auto_switch_after: Some(SignedDuration::ZERO), keep_old: minutes(5) }
+    );
+    let overrides = release(json!({"overrides": [{"consumerGroups": ["staff"], "to": "Stable"}]})).overrides;
+    assert_eq!(overrides, [Override::ConsumerGroups(names(&["staff"]), Side::Stable)]);
+
+    let windows = json!([{"days": ["Mon"], "from": "22:00", "to": "04:30", "timeZone": "europe/berlin"}, {"from": "09:00", "to": "16:00"}]);
+    let schedule = release(json!({"schedule": {"windows": windows}})).schedule;
+    let [night, day] = schedule.windows.as_slice() else { panic!("{schedule:?}") };
+    assert_eq!((night.days.as_slice(), night.zone.iana_name()), (&[Weekday::Monday][..], Some("Europe/Berlin")));
+    assert_eq!((night.from, night.to), (time(22, 0, 0, 0), time(4, 30, 0, 0)));
+    assert_eq!((day.days.as_slice(), &day.zone, schedule.frozen), (&[][..], &TimeZone::UTC, false));
+}
+
+#[test]
+fn a_time_zone_that_is_none_is_told_with_what_may_have_been_meant() {
+    for (zone, cure) in [("Europe/Berln", "Did you mean Europe/Berlin?"), ("nowhere", "Write its IANA name, such as Europe/Berlin.")] {
+        let parsed = parsed(json!({"schedule": {"windows": [{"from": "09:00", "to": "16:00", "timeZone": zone}]}}));
+        let said: Vec<_> = parsed.findings.iter().map(ToString::to_string).collect();
+        assert_eq!(said, [format!("spec.schedule.windows[0].timeZone: There is no time zone {zone}. {cure}")]);
+    }
 }
 
 #[test]

@@ -29,7 +29,8 @@ impl Turn<'_> {
         let buckets = self.plan.buckets;
         let (served, of) = (self.served(), self.state.segment.buckets);
         let rises = u64::from(k) * u64::from(of) > u64::from(served) * u64::from(buckets);
-        let may_rise = !self.held() && self.evidence.ready && self.programmed(self.state.segment.epoch);
+        let (held, open) = (self.held(), self.is_open());
+        let may_rise = !held && open && self.evidence.ready && self.programmed(self.state.segment.epoch);
         let within = self.state.segment.groups.as_ref().zip(groups.as_ref()).and_then(|(served, asked)| served.within(asked));
         let (next, of) = if rises && !may_rise { (served, of) } else { (k, buckets) };
         self.state.flatten(next, of, if may_rise { groups.clone() } else { within }, self.now);
@@ -42,10 +43,10 @@ impl Turn<'_> {
         let everyone = k == buckets;
         self.state.phase = match self.state.phase {
             Phase::Promoted if everyone && reached => Phase::Promoted,
-            _ if self.held() => Phase::Paused,
+            _ if held => Phase::Paused,
             _ if !reached => Phase::Progressing,
             _ if !everyone => Phase::Steady,
-            _ if follows && self.evidence.ready && self.evidence.canary_ready && !self.last_verdict_is_bad() => Phase::Promoted,
+            _ if open && follows && self.evidence.ready && self.evidence.canary_ready && !self.last_verdict_is_bad() => Phase::Promoted,
             _ => Phase::Progressing,
         };
     }
@@ -69,7 +70,7 @@ impl Turn<'_> {
         let Some(running) = self.state.running.clone() else {
             // The weight of the beginning, or of an edit, must be served everywhere before anything rises.
             self.state.phase = if self.held() { Phase::Paused } else { Phase::Progressing };
-            if !self.held() && self.evidence.ready && self.programmed(self.state.segment.epoch) {
+            if !self.held() && self.is_open() && self.evidence.ready && self.programmed(self.state.segment.epoch) {
                 self.enter(self.state.position);
             }
             return;
@@ -78,8 +79,11 @@ impl Turn<'_> {
         if self.held() {
             return;
         }
-        self.restart();
         self.state.phase = Phase::Progressing;
+        if !self.is_open() {
+            return self.state.stop(self.now);
+        }
+        self.restart();
         let previews = self.plan.is_preview(running.index);
         let serves = self.programmed(running.epoch) && self.evidence.ready && (self.evidence.canary_ready || !previews);
         match self.plan.stage(running.index) {

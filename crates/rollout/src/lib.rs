@@ -10,6 +10,7 @@ mod line;
 mod obey;
 pub mod phase;
 pub mod plan;
+mod schedule;
 pub mod share;
 pub mod state;
 pub mod status;

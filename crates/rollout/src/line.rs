@@ -4,7 +4,7 @@ use crate::phase::Phase;
 use crate::plan::Plan;
 use crate::state::{Event, Running, State};
 use crate::step::Turn;
-use crate::{Segment, later};
+use crate::{Segment, later, schedule};
 use jiff::{SignedDuration, Timestamp};
 use serin_api::release::{Step, Strategy};
 use serin_split::Groups;
@@ -31,13 +31,13 @@ impl State {
     }
 
     /// Stops the line; what passes from here on is held. Replicas rise until they hear of it, and whoever they gave the canary keeps
-    /// it (S4): so what the line grants until then becomes the floor.
+    /// it (S4), also when the clock is set back later: so what the line grants until then becomes the floor.
     pub(crate) fn freeze(&mut self, now: Timestamp) {
         let s = &mut self.segment;
         if s.until > now {
             let granted = s.k(later(now, SETTLE));
             s.until = now;
-            if granted > s.k(now) {
+            if granted > s.floor && s.from < s.to {
                 s.floor = granted;
                 s.epoch = s.epoch.saturating_add(1);
             }
@@ -198,6 +198,7 @@ impl Turn<'_> {
         // Where nothing rises, no judgement is waited for: a late one would only prolong the step.
         let due = due.filter(|_| self.analysis().is_some() && self.state.segment.rises_after(now));
         let lease = due.map_or(later(now, LEASE), |due| later(now, LEASE).min(due.max(now)));
+        let lease = schedule::open_until(&self.plan.schedule, now, lease).unwrap_or(now);
         let s = &mut self.state.segment;
         if later(now, RENEW) > s.until && lease > s.until {
             s.until = lease;

@@ -2,6 +2,7 @@
 
 use crate::command::{AbortRecord, Annotation, Command, Outcome, Record, Verb, names_another};
 use crate::phase::{Pauses, Phase};
+use crate::schedule::{self, moment};
 use crate::state::{Event, Evidence, State};
 use crate::step::Turn;
 use jiff::Timestamp;
@@ -73,9 +74,30 @@ impl Turn<'_> {
             Some(verb) if unborn && verb != Verb::Pause => Outcome::Ignored,
             None => Outcome::Refused("It is not one of promote, pause, resume, skip and retry.".to_owned()),
             Some(_) if foreign => Outcome::Refused("It is for another release.".to_owned()),
-            Some(verb) => self.obey(verb).map_or_else(|why| Outcome::Refused(why.to_owned()), |()| Outcome::Done),
+            Some(verb) => match self.closed_for(verb) {
+                Some(why) => Outcome::Refused(why),
+                None => self.obey(verb).map_or_else(|why| Outcome::Refused(why.to_owned()), |()| Outcome::Done),
+            },
         };
         self.state.record(command, tool.clone(), outcome, self.now, &mut self.events);
+    }
+
+    /// Why the schedule refuses a command that would advance the release, and when it will not.
+    fn closed_for(&self, verb: Verb) -> Option<String> {
+        let again = match verb {
+            Verb::Promote => "Promote",
+            Verb::Skip => "Skip",
+            Verb::Pause | Verb::Resume | Verb::Retry => return None,
+        };
+        let advances = matches!(self.state.phase, Phase::Pending | Phase::Scheduled | Phase::Progressing | Phase::Paused);
+        if !advances || self.plan.order().is_some() || self.is_open() {
+            return None;
+        }
+        Some(match schedule::opens(&self.plan.schedule, self.now) {
+            _ if self.plan.schedule.frozen => format!("spec.schedule.frozen is true. {again} when it is false."),
+            Some(opens) => format!("It is outside its windows, where nothing rises. {again} from {} on.", moment(opens)),
+            None => "It is outside its windows, where nothing rises, and none opens soon. Change spec.schedule.windows.".to_owned(),
+        })
     }
 
     fn obey(&mut self, verb: Verb) -> Result<(), &'static str> {

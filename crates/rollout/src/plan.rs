@@ -4,7 +4,7 @@ use crate::phase::Pauses;
 use jiff::{SignedDuration, Timestamp};
 use serin_api::Release;
 use serin_api::identity;
-use serin_api::release::{self, Analysis, Step, Strategy, WHOLE};
+use serin_api::release::{self, Analysis, Schedule, Step, Strategy, WHOLE};
 use serin_split::Groups;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -26,6 +26,8 @@ pub struct Plan {
     pub strategy: Strategy,
     /// How it is judged; absent: time alone advances.
     pub analysis: Option<Analysis>,
+    /// When it may start, advance and be promoted.
+    pub schedule: Schedule,
     /// How long a step may run past its planned end.
     pub progress_deadline: SignedDuration,
 }
@@ -54,6 +56,7 @@ impl Plan {
             buckets: release.split.buckets.max(1),
             strategy,
             analysis: release.analysis.clone(),
+            schedule: release.schedule.clone(),
             progress_deadline: release.progress_deadline,
         }
     }

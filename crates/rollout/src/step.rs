@@ -1,9 +1,9 @@
 //! The state machine: one decision, at most one step.
 
-use crate::Segment;
 use crate::phase::{Pauses, Phase};
 use crate::plan::{Plan, to_millis};
 use crate::state::{Decision, Event, Evidence, State};
+use crate::{Segment, schedule};
 use jiff::Timestamp;
 
 /// Decides what is so at `now`. The same input gives the same decision, and a decision made again changes nothing.
@@ -133,7 +133,7 @@ impl Turn<'_> {
     /// Whether a release that waits begins now; one that has begun never comes back here.
     fn starts(&mut self) -> bool {
         if self.evidence.ready {
-            let waits = self.plan.start().is_some_and(|start| self.now < start);
+            let waits = self.plan.start().is_some_and(|start| self.now < start) || !self.is_open();
             if self.state.phase == Phase::Pending {
                 self.record_routes();
             }
@@ -150,6 +150,11 @@ impl Turn<'_> {
     /// Whether someone keeps the weight where it is.
     pub(crate) fn held(&self) -> bool {
         self.plan.paused || self.state.pauses.any()
+    }
+
+    /// Whether the schedule lets it start, advance and be promoted.
+    pub(crate) fn is_open(&self) -> bool {
+        schedule::is_open(&self.plan.schedule, self.now)
     }
 
     /// The number of buckets that the canary has.

@@ -3,7 +3,9 @@
 mod blue_green;
 mod groups;
 mod life;
+mod line;
 mod properties;
+mod schedule;
 mod table;
 
 use crate::phase::Phase;
@@ -12,7 +14,9 @@ use crate::state::{Decision, Evidence, Judgement, State, Verdict};
 use crate::{Facts, step};
 use jiff::{SignedDuration, Timestamp};
 use serin_api::Release;
-use serin_api::release::{Analysis, Canary, Check, Groups, NoTraffic, OnFail, Scope, Split, SplitBy, Step, Strategy, WhenUnavailable};
+use serin_api::release::{
+    Analysis, Canary, Check, Groups, NoTraffic, OnFail, Schedule, Scope, Split, SplitBy, Step, Strategy, WhenUnavailable,
+};
 
 const MIN: i64 = 60;
 
@@ -53,6 +57,7 @@ pub(crate) fn plan(strategy: Strategy) -> Plan {
         buckets: 1000,
         strategy,
         analysis: None,
+        schedule: Schedule::default(),
         progress_deadline: secs(3600),
     }
 }
@@ -146,6 +151,7 @@ pub(crate) fn release_of(plan: &Plan) -> Release {
         overrides: Vec::new(),
         strategy: plan.strategy.clone(),
         analysis: plan.analysis.clone(),
+        schedule: plan.schedule.clone(),
         revision: plan.revision.clone(),
         progress_deadline: plan.progress_deadline,
         paused: plan.paused,

@@ -1,7 +1,8 @@
 //! The conditions: all always present, each a sentence that says what is so and what to do.
 
-use super::view::{View, Waits, moment};
+use super::view::{View, Waits};
 use crate::phase::Phase;
+use crate::schedule::moment;
 use crate::share;
 use crate::state::Verdict;
 use jiff::{SignedDuration, Timestamp};
@@ -172,6 +173,15 @@ impl View<'_> {
                     let no_data = self.last_verdict() == Some(Verdict::NoData);
                     let reason = if no_data { reason::WAITING_FOR_TRAFFIC } else { reason::ANALYSIS };
                     yes(kind, reason, format!("It waits for a verdict that lets it go on. {sentence}"))
+                }
+                Waits::Window(_) if self.is_frozen() => {
+                    yes(kind, reason::WINDOW, "spec.schedule.frozen is true, so nothing rises. Set it to false to go on.")
+                }
+                Waits::Window(Some(opens)) => {
+                    yes(kind, reason::WINDOW, format!("It is outside its windows, where nothing rises. It goes on at {}.", moment(opens)))
+                }
+                Waits::Window(None) => {
+                    yes(kind, reason::WINDOW, "It is outside its windows, and none opens soon. Change spec.schedule.windows.")
                 }
                 Waits::Endpoints => yes(kind, reason::CANARY_UNAVAILABLE, "It waits for a ready endpoint of the canary. Look at its pods."),
             },

@@ -1,7 +1,8 @@
 //! The one line of `kubectl get`: what is so, then what to do.
 
-use super::view::{View, Waits, moment};
+use super::view::{View, Waits};
 use crate::phase::Phase;
+use crate::schedule::moment;
 
 /// No message is longer, in characters.
 pub(super) const MAX_CHARS: usize = 120;
@@ -12,8 +13,11 @@ impl View<'_> {
         let share = self.share();
         let name = self.spec.map_or("NAME", |(release, _)| release.name.as_str());
         match self.state.phase {
-            Phase::Pending | Phase::Scheduled => match (self.waits(), self.spec.and_then(|(_, plan)| plan.start())) {
+            Phase::Pending | Phase::Scheduled => match (self.waits(), self.starts()) {
                 (Waits::Cure(finding), _) => fit(&finding.to_string(), ""),
+                _ if self.state.phase == Phase::Scheduled && self.is_frozen() => {
+                    "spec.schedule.frozen is true. Set it to false, and it starts.".to_owned()
+                }
                 (_, Some(start)) if self.state.phase == Phase::Scheduled => format!("It starts at {}.", moment(start)),
                 _ => "It starts when a route of this class sends to it.".to_owned(),
             },
@@ -50,6 +54,15 @@ impl View<'_> {
                 None => format!("It stays at {share} until {}.", moment(until)),
             },
             Waits::Verdict(sentence) => fit(&format!("Held at {share}. {sentence}"), ""),
+            Waits::Window(_) if self.is_frozen() => {
+                fit(&format!("Held at {share}: spec.schedule.frozen is true."), "Set it to false to go on.")
+            }
+            Waits::Window(Some(opens)) => {
+                fit(&format!("Held at {share}: outside its windows."), &format!("It goes on at {}.", moment(opens)))
+            }
+            Waits::Window(None) => {
+                fit(&format!("Held at {share}: outside its windows, and none opens soon."), "Change spec.schedule.windows.")
+            }
             Waits::Endpoints => format!("It is at {share}, but the canary has no ready endpoint. Look at its pods."),
         }
     }

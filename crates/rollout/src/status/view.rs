@@ -1,10 +1,10 @@
 //! What can be said of a release at one moment; messages and conditions are made from it.
 
 use super::facts::Facts;
-use crate::later;
 use crate::plan::Plan;
 use crate::share;
 use crate::state::{State, Verdict};
+use crate::{later, schedule};
 use jiff::Timestamp;
 use serin_api::release::{NoTraffic, Step};
 use serin_api::{Finding, Release};
@@ -33,6 +33,8 @@ pub(super) enum Waits<'a> {
     Verdict(String),
     /// A ready endpoint of the canary.
     Endpoints,
+    /// A window, or the end of a freeze; the moment, if it is known.
+    Window(Option<Timestamp>),
 }
 
 impl View<'_> {
@@ -84,8 +86,32 @@ impl View<'_> {
         running.clock?;
         match plan.stage(running.index)? {
             Step::Pause => None,
-            step => Some(later(self.state.segment.ends_at, plan.hold_of(&step))),
+            step => self.in_windows(later(self.state.segment.ends_at, plan.hold_of(&step))),
         }
+    }
+
+    /// When a time that the line names is really over: outside windows it is held. `None` while it is frozen.
+    fn in_windows(&self, end: Timestamp) -> Option<Timestamp> {
+        let Some((_, plan)) = self.spec else { return Some(end) };
+        let counted = if schedule::is_open(&plan.schedule, self.now) { self.now } else { self.state.segment.until.min(self.now) };
+        let left = end.duration_since(counted);
+        if left.is_positive() { schedule::end_of(&plan.schedule, self.now, left) } else { Some(end) }
+    }
+
+    /// When the schedule lets a release that waits go on; `None` when it does already.
+    fn closed(&self) -> Option<Waits<'_>> {
+        let (_, plan) = self.spec?;
+        (!schedule::is_open(&plan.schedule, self.now)).then(|| Waits::Window(schedule::opens(&plan.schedule, self.now)))
+    }
+
+    /// When a release that is Scheduled starts; `None` while that is not known.
+    pub(super) fn starts(&self) -> Option<Timestamp> {
+        let (_, plan) = self.spec?;
+        schedule::opens(&plan.schedule, plan.start().map_or(self.now, |start| start.max(self.now)))
+    }
+
+    pub(super) fn is_frozen(&self) -> bool {
+        self.spec.is_some_and(|(_, plan)| plan.schedule.frozen)
     }
 
     /// When all steps will be over if nothing holds them; `None` when that waits for someone, or there is no end.
@@ -95,12 +121,13 @@ impl View<'_> {
         if first == Step::Pause {
             return None;
         }
-        let mut end = self.step_end().unwrap_or(running.planned_end);
+        let over = |at, span| schedule::end_of(&plan.schedule, at, span);
+        let mut end = if running.clock.is_some() { self.step_end()? } else { self.in_windows(running.planned_end)? };
         for index in running.index.saturating_add(1)..plan.stages() {
             match plan.stage(index)? {
                 Step::Pause => return None,
-                step @ Step::Weight { ramp, .. } => end = later(later(end, ramp), plan.hold_of(&step)),
-                step @ Step::Groups { .. } => end = later(end, plan.hold_of(&step)),
+                step @ Step::Weight { ramp, .. } => end = over(over(end, ramp)?, plan.hold_of(&step))?,
+                step @ Step::Groups { .. } => end = over(end, plan.hold_of(&step))?,
             }
         }
         Some(end)
@@ -124,6 +151,9 @@ impl View<'_> {
         if let Some(finding) = self.facts.findings.iter().min_by_key(|f| f.condition) {
             return Waits::Cure(finding);
         }
+        if let Some(window) = self.closed() {
+            return window;
+        }
         let (Some(running), Some((_, plan)), true) = (&self.state.running, self.spec, self.programmed()) else { return Waits::Replicas };
         if plan.is_preview(running.index) && !self.facts.canary_ready {
             return Waits::Endpoints;
@@ -143,10 +173,11 @@ impl View<'_> {
             Some(Verdict::NoData) => analysis.is_some_and(|a| a.no_traffic != NoTraffic::Continue),
             Some(Verdict::Fail | Verdict::Inconclusive) => analysis.is_some(),
         };
+        let shown = |end| self.in_windows(end).unwrap_or(end);
         let rises = self.now < s.ends_at && s.from < s.to;
         match stopped {
-            _ if !rises && self.now < end => Waits::Hold { until: end },
-            false if rises => Waits::Ramp { to: share::weight(s.to, s.buckets), until: s.ends_at, then: end },
+            _ if !rises && self.now < end => Waits::Hold { until: shown(end) },
+            false if rises => Waits::Ramp { to: share::weight(s.to, s.buckets), until: shown(s.ends_at), then: shown(end) },
             _ => self.waits_for_verdict(verdict),
         }
     }
@@ -171,9 +202,4 @@ fn named(groups: &[String]) -> String {
         1 => format!("group {names}"),
         _ => format!("groups {names}"),
     }
-}
-
-/// A moment as people read it, to the second.
-pub(super) fn moment(t: Timestamp) -> String {
-    Timestamp::from_second(t.as_second()).unwrap_or(t).to_string()
 }

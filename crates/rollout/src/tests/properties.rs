@@ -2,12 +2,15 @@
 
 use super::*;
 use crate::hold;
+use crate::schedule::open_until;
 use crate::state::Event;
 use crate::status::{read, report};
+use jiff::civil::time;
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 use serin_api::CanaryReleaseStatus;
-use serin_api::release::{Groups, Strategy, WHOLE};
+use serin_api::release::{Groups, Strategy, WHOLE, Window};
 use serin_split::Groups as Served;
 use std::collections::BTreeSet;
 
@@ -24,6 +27,8 @@ enum Happening {
     Paused(bool),
     Enabled(bool),
     Edit(Strategy),
+    Frozen(bool),
+    Window(Option<(i8, i8)>),
     Revision(u8),
     Completed,
 }
@@ -59,10 +64,17 @@ fn happenings() -> impl proptest::strategy::Strategy<Value = Vec<Happening>> {
         1 => any::<bool>().prop_map(Happening::Paused),
         1 => prop::bool::weighted(0.8).prop_map(Happening::Enabled),
         1 => strategies().prop_map(Happening::Edit),
+        1 => any::<bool>().prop_map(Happening::Frozen),
+        1 => prop::option::of((7i8..12, 0i8..7)).prop_map(Happening::Window),
         1 => (0u8..3).prop_map(Happening::Revision),
     ];
     let rare = prop_oneof![30 => one, 1 => Just(Happening::Abort), 1 => Just(Happening::Completed)];
     prop::collection::vec(rare, 0..60)
+}
+
+/// By the hours of a day in UTC.
+fn window(from: i8, to: i8) -> Window {
+    Window { days: Vec::new(), from: time(from, 0, 0, 0), to: time(to, 0, 0, 0), zone: TimeZone::UTC }
 }
 
 fn happen(w: &mut World, happening: &Happening, n: usize) {
@@ -82,6 +94,8 @@ fn happen(w: &mut World, happening: &Happening, n: usize) {
             w.plan.buckets = if matches!(strategy, Strategy::Weights { .. }) { 10 } else { 1000 };
             w.plan.strategy = strategy.clone();
         }
+        Happening::Frozen(yes) => w.plan.schedule.frozen = *yes,
+        Happening::Window(given) => w.plan.schedule.windows = given.iter().map(|(from, to)| window(*from, *to)).collect(),
         Happening::Revision(r) => w.plan.release = format!("000000000{r}"),
         Happening::Completed => w.evidence.completed = true,
     }
@@ -101,6 +115,15 @@ fn check(w: &World, before: &State, decision: &Decision, happening: &Happening) 
     if w.evidence.programmed.is_none() {
         prop_assert!(share_of(after, far) <= granted, "rose without Programmed, after {:?}", happening);
         prop_assert!(let_in(after).is_subset(&let_in(before)), "let a group in without Programmed, after {:?}", happening);
+    }
+    match open_until(&w.plan.schedule, now, at(w.now + 60)) {
+        None => {
+            prop_assert!(share_of(after, far) <= granted, "rose outside its windows, after {:?}", happening);
+            prop_assert!(let_in(after).is_subset(&let_in(before)), "let a group in outside its windows, after {:?}", happening);
+            let began = [Phase::Pending, Phase::Scheduled].contains(&before.phase) && after.phase.serves();
+            prop_assert!(!began && (before.phase == Phase::Promoted || after.phase != Phase::Promoted), "after {:?}", happening);
+        }
+        Some(closes) => prop_assert_eq!(share_of(after, far), share_of(after, closes), "would rise past its window, after {:?}", happening),
     }
     prop_assert!(after.segment.until <= at(w.now + 60));
     prop_assert!(after.segment.floor <= after.segment.to && after.segment.to <= after.segment.buckets);

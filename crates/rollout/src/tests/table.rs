@@ -22,6 +22,9 @@ steps         Pending0       Progressing+   Progressing=   Paused=        Progre
 groups        Pending0       Steady0        Steady0        Paused0        Steady0        Steady0        Completed0     Aborted0       Disabled0
 admit         Pending0       Progressing0   Progressing=   Paused=        Progressing=   Promoted=      Completed0     Aborted0       Disabled0
 blue-green    Pending0       Progressing0   Progressing=   Paused=        Progressing=   Promoted=      Completed0     Aborted0       Disabled0
+freeze        Pending0       Scheduled0     Progressing=   Paused=        Steady=        Promoted=      Completed0     Aborted0       Disabled0
+promote-then  Pending!0      Scheduled!0    Progressing!=  Paused!=       Steady!=       Promoted!=     Completed!0    Aborted!0      Disabled!0
+percent-then  Pending0       Scheduled0     Progressing=   Paused=        Progressing=   Steady-        Completed0     Aborted0       Disabled0
 percent-up    Pending0       Steady+        Steady+        Paused=        Steady+        Steady-        Completed0     Aborted0       Disabled0
 percent-down  Pending0       Steady+        Steady-        Paused-        Steady-        Steady-        Completed0     Aborted0       Disabled0
 pass          Pending0       Scheduled0     Progressing=   Paused=        Steady=        Promoted=      Completed0     Aborted0       Disabled0
@@ -46,6 +49,9 @@ enum Happens {
     EditGroups,
     EditAdmit,
     EditBlueGreen,
+    Freeze,
+    PromoteFrozen,
+    EditPercentageUpFrozen,
     EditPercentageUp,
     EditPercentageDown,
     Says(Verdict),
@@ -56,7 +62,7 @@ enum Happens {
     Deadline,
 }
 
-const EVENTS: [(&str, Happens); 26] = [
+const EVENTS: [(&str, Happens); 29] = [
     ("promote", Happens::Command("promote")),
     ("pause", Happens::Command("pause")),
     ("resume", Happens::Command("resume")),
@@ -72,6 +78,9 @@ const EVENTS: [(&str, Happens); 26] = [
     ("groups", Happens::EditGroups),
     ("admit", Happens::EditAdmit),
     ("blue-green", Happens::EditBlueGreen),
+    ("freeze", Happens::Freeze),
+    ("promote-then", Happens::PromoteFrozen),
+    ("percent-then", Happens::EditPercentageUpFrozen),
     ("percent-up", Happens::EditPercentageUp),
     ("percent-down", Happens::EditPercentageDown),
     ("pass", Happens::Says(Verdict::Pass)),
@@ -123,6 +132,15 @@ fn cell(phase: Phase, event: Happens) -> String {
         Happens::EditGroups => w.plan.strategy = Strategy::Groups(Groups::Allow(names(&["testers"]))),
         Happens::EditAdmit => w.plan.strategy = Strategy::Steps(vec![admit(&["testers"], MIN)]),
         Happens::EditBlueGreen => w.plan.strategy = blue_green(None, MIN),
+        Happens::Freeze => w.plan.schedule.frozen = true,
+        Happens::PromoteFrozen => {
+            w.plan.schedule.frozen = true;
+            w.evidence.command = Some("promote".into());
+        }
+        Happens::EditPercentageUpFrozen => {
+            w.plan.schedule.frozen = true;
+            w.plan.strategy = Strategy::Percentage(WHOLE / 2);
+        }
         Happens::EditPercentageUp => w.plan.strategy = Strategy::Percentage(WHOLE / 2),
         Happens::EditPercentageDown => w.plan.strategy = Strategy::Percentage(1_000),
         Happens::Says(verdict) => w.verdict = Some(verdict),

@@ -12,6 +12,7 @@ mod offline;
 mod pods;
 mod restart;
 mod running;
+mod schedule;
 mod shutdown;
 mod sides;
 mod site;
