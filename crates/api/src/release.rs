@@ -1,11 +1,11 @@
 //! A CanaryRelease whose spec was parsed: every value here is valid, and every default is applied.
 
 mod pods;
+mod schedule;
 
-use jiff::civil::{Time, Weekday};
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 pub use pods::{PodSelector, Requirement};
+pub use schedule::{Schedule, Window};
 
 /// The whole, in ten-thousandths of a percent: shares are exact decimals with four places.
 pub const WHOLE: u32 = 1_000_000;
@@ -308,28 +308,6 @@ pub struct Check {
     pub max: Option<u32>,
     /// The canary's error rate may be above stable's by at most this, in ten-thousandths of a percent.
     pub max_increase: Option<u32>,
-}
-
-/// When a release may start, advance and be promoted; never anything else.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Schedule {
-    /// Times at which it may; none: always.
-    pub windows: Vec<Window>,
-    /// It may not.
-    pub frozen: bool,
-}
-
-/// A part of some days.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Window {
-    /// Days on which it begins; none: every day.
-    pub days: Vec<Weekday>,
-    /// When it begins.
-    pub from: Time,
-    /// When it ends, never `from`; before it: on the next day.
-    pub to: Time,
-    /// Whose clock tells.
-    pub zone: TimeZone,
 }
 
 impl std::fmt::Display for Port {

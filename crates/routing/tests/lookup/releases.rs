@@ -4,7 +4,7 @@ use super::route;
 use jiff::{SignedDuration, Timestamp};
 use serin_routing::config::{Backend, By, Config, Match, Override, PathRewrite, People, Release, RouteRelease, Side, Source, Traffic};
 use serin_routing::{Policies, Table};
-use serin_split::{Decision, Facts, Rule, Segment, decide};
+use serin_split::{Decision, Facts, Groups, Rule, Segment, decide};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,10 +48,10 @@ fn config(release: Release) -> Config {
     }
 }
 
-/// A request of which nothing is known.
-struct Unknown;
+/// A request of which nothing is known but the group of its consumer.
+struct In(&'static str);
 
-impl Facts for Unknown {
+impl Facts for In {
     fn header(&self, _: &str) -> impl Iterator<Item = &[u8]> {
         std::iter::empty()
     }
@@ -67,8 +67,8 @@ impl Facts for Unknown {
     fn consumer(&self) -> Option<&str> {
         None
     }
-    fn in_group(&self, _: &str) -> bool {
-        false
+    fn in_group(&self, group: &str) -> bool {
+        self.0 == group
     }
     fn claim(&self, _: &str) -> Option<Cow<'_, str>> {
         None
@@ -76,8 +76,12 @@ impl Facts for Unknown {
 }
 
 fn next(table: &Table) -> Decision {
+    next_of(table, "")
+}
+
+fn next_of(table: &Table, group: &'static str) -> Decision {
     let release = &table.releases()[0];
-    decide(&release.policy, &release.served(after(50)), &Unknown)
+    decide(&release.policy, &release.served(after(50)), &In(group))
 }
 
 #[test]
@@ -86,6 +90,20 @@ fn weight_follows_its_line_up_to_what_the_spec_was_lowered_to() {
     let release = &table.releases()[0];
     assert_eq!([0, 10, 30, 50, 500].map(|s| release.served(after(s)).k), [0, 10, 30, 30, 30]);
     assert_eq!(release.epoch(), 7);
+}
+
+#[test]
+fn s19_groups_of_the_segment_decide_between_overrides_and_buckets() {
+    let segment = Segment { to: 0, groups: Some(Groups::Admitted(vec!["staff".into(), "testers".into()])), ..line() };
+    let overrides = vec![Override::ConsumerGroups(vec!["staff".into()], Side::Stable)];
+    let table = Table::new(config(Release { overrides, ..release(Traffic::Segment { segment, cap: 100 }) }), &mut Policies::default());
+    let decided = |group| {
+        let decision = next_of(&table, group);
+        (decision.side, decision.rule)
+    };
+    assert_eq!(decided("testers"), (serin_split::Side::Canary, Rule::Group));
+    assert_eq!(decided("staff"), (serin_split::Side::Stable, Rule::Override(0)));
+    assert_eq!(decided("others"), (serin_split::Side::Stable, Rule::Bucket));
 }
 
 #[test]
