@@ -4,7 +4,10 @@ use crate::standalone::manifests::Folder;
 use http::request::Parts;
 use http::{Method, Request};
 use jiff::Timestamp;
-use k8s_openapi::serde::de::DeserializeOwned;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serin_compiler::{AnyRelease, Objects, Options, compile};
@@ -59,10 +62,11 @@ pub fn table_of(folder: &Path) -> anyhow::Result<Table> {
     for (key, manifest) in reading.manifests {
         let object = manifest.object.clone();
         let read = match key.kind.as_str() {
-            "Service" => read(object).map(|object: k8s_openapi::api::core::v1::Service| objects.apply(object)),
-            "EndpointSlice" => read(object).map(|object: k8s_openapi::api::discovery::v1::EndpointSlice| objects.apply(object)),
-            "Ingress" => read(object).map(|object: k8s_openapi::api::networking::v1::Ingress| objects.apply(object)),
-            "IngressClass" => read(object).map(|object: k8s_openapi::api::networking::v1::IngressClass| objects.apply(object)),
+            "Service" => read::<Service>(object).map(|object| objects.apply(object)),
+            "EndpointSlice" => read::<EndpointSlice>(object).map(|object| objects.apply(object)),
+            "Ingress" => read::<Ingress>(object).map(|object| objects.apply(object)),
+            "IngressClass" => read::<IngressClass>(object).map(|object| objects.apply(object)),
+            "Pod" => read::<Pod>(object).map(|object| objects.apply(object)),
             "CanaryRelease" => Ok(objects.apply(AnyRelease(object))),
             _ => continue,
         };
