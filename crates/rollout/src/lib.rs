@@ -17,6 +17,7 @@ pub mod status;
 pub mod step;
 #[cfg(test)]
 mod tests;
+pub mod timetable;
 mod verdict;
 
 pub use judge::judge;
@@ -25,6 +26,7 @@ pub use serin_split::Segment;
 pub use state::{Decision, Evidence, State};
 pub use status::{Facts, read, report};
 pub use step::{hold, step};
+pub use timetable::timetable;
 
 use jiff::{SignedDuration, Timestamp};
 

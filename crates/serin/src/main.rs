@@ -4,6 +4,7 @@ mod check;
 mod controller;
 mod demo;
 mod explain;
+mod plan;
 mod releases;
 mod standalone;
 
@@ -43,6 +44,8 @@ enum Command {
         #[arg(required = true)]
         files: Vec<std::path::PathBuf>,
     },
+    /// Prints when a release would do what, without a cluster.
+    Plan(plan::Options),
     /// Tells which route, release, rule and side a request gets, and why.
     Explain(explain::Options),
     #[command(flatten)]
@@ -72,6 +75,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Check { files } => check::run(&files),
         Command::Explain(options) => explain::run(&options).await,
+        Command::Plan(options) => plan::run(&options),
         Command::Releases(command) => releases::run(command).await,
     }
 }

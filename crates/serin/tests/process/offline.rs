@@ -68,3 +68,21 @@ fn check_of_a_file_that_is_not_there_names_it() -> Result<()> {
     ensure!(error.starts_with("error: nothing.yaml: "), "{error}");
     Ok(())
 }
+
+#[test]
+fn plan_prints_the_timetable_of_a_file_and_refuses_what_check_refuses() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("release.yaml");
+    let plan = |steps: &str| -> Result<(bool, String)> {
+        let spec = "{scope: {service: a}, canary: {service: b}, strategy: {steps: STEPS}}".replace("STEPS", steps);
+        let head = "apiVersion: serin.dev/v1alpha1\nkind: CanaryRelease\nmetadata: {name: a, namespace: shop}\n";
+        std::fs::write(&file, format!("{head}spec: {spec}\n"))?;
+        let output = serin().arg("plan").arg(&file).args(["--start", "2026-12-01T09:00:00Z"]).output()?;
+        Ok((output.status.success(), String::from_utf8(if output.status.success() { output.stdout } else { output.stderr })?))
+    };
+    let (good, told) = plan("[{weight: 10, for: 1h}]")?;
+    assert!(good && told.lines().any(|line| line.contains("2026-12-01T10:00:00Z") && line.contains("Promoted")), "{told}");
+    let (good, told) = plan("[{weight: 50}, {weight: 10}]")?;
+    assert!(!good && told.contains("spec.strategy.steps[1].weight"), "{told}");
+    Ok(())
+}
