@@ -15,10 +15,13 @@ pub(crate) struct Sample {
     pub(crate) k: u32,
 }
 
+/// What one thread has seen so far.
+type Samples = Arc<Mutex<Vec<Sample>>>;
+
 /// Asks replicas without pause until it is ended.
 pub(crate) struct Trace {
     end: Arc<AtomicBool>,
-    lines: Vec<(Arc<Mutex<Vec<Sample>>>, JoinHandle<Result<()>>)>,
+    lines: Vec<(Samples, JoinHandle<Result<()>>)>,
 }
 
 impl Trace {
@@ -26,7 +29,7 @@ impl Trace {
     pub(crate) fn of<'a>(replicas: impl IntoIterator<Item = &'a Seen>) -> Self {
         let end = Arc::new(AtomicBool::new(false));
         let follow = |seen: &Seen| {
-            let (samples, seen, end) = (Arc::<Mutex<Vec<Sample>>>::default(), seen.clone(), Arc::clone(&end));
+            let (samples, seen, end) = (Samples::default(), seen.clone(), Arc::clone(&end));
             let kept = Arc::clone(&samples);
             let thread = std::thread::spawn(move || {
                 while !end.load(Ordering::Relaxed) {
