@@ -6,6 +6,9 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams}
 use kube::core::GroupVersionKind;
 use serde_json::Value;
 
+/// The field manager of what these commands write, and so the tool that a status names.
+const TOOL: &str = "serin-cli";
+
 /// The API server that the kubeconfig names.
 #[derive(Clone)]
 pub struct ClusterClient {
@@ -40,7 +43,8 @@ impl ClusterClient {
     }
 
     pub(super) async fn patch(&self, name: &Name, patch: &Value) -> anyhow::Result<Value> {
-        Ok(serde_json::to_value(self.api(name).patch(&name.name, &PatchParams::default(), &Patch::Merge(patch)).await?)?)
+        let params = PatchParams { field_manager: Some(TOOL.to_owned()), ..PatchParams::default() };
+        Ok(serde_json::to_value(self.api(name).patch(&name.name, &params, &Patch::Merge(patch)).await?)?)
     }
 
     fn api(&self, name: &Name) -> Api<DynamicObject> {

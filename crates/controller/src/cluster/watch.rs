@@ -5,6 +5,7 @@
 //! objects until it does.
 
 mod gather;
+mod managers;
 mod needed;
 
 use super::canary_release;
@@ -156,7 +157,7 @@ fn read<K: Resource, T>(object: DeserializeGuard<K>, shape: fn(K) -> Option<T>) 
     let key = key(&object);
     match object.0 {
         Ok(mut object) => {
-            object.managed_fields_mut().clear();
+            managers::keep_tools(object.managed_fields_mut());
             object.annotations_mut().remove(LAST_APPLIED);
             (key, shape(object))
         }

@@ -11,11 +11,20 @@ const FIGURES: [&str; 5] = ["weight", "measured", "message", "analysis", "replic
 
 /// Whether `next` is to be written over `stored` at `now`, the last write of this replica having been at `last`.
 pub(super) fn is_due(stored: &Value, next: &Value, last: Option<Timestamp>, now: Timestamp) -> bool {
-    if stored == next {
+    if without_since(stored) == without_since(next) {
         return false;
     }
     let decided = without_figures(stored) != without_figures(next) || verdict(stored) != verdict(next);
     decided || last.is_none_or(|last| now.duration_since(last) >= REFRESH)
+}
+
+/// The begin of the window moves with time alone. What was counted since an earlier one is still true while the counts are the same.
+fn without_since(status: &Value) -> Value {
+    let mut status = status.clone();
+    if let Some(measured) = status.get_mut("measured").and_then(Value::as_object_mut) {
+        measured.remove("since");
+    }
+    status
 }
 
 fn verdict(status: &Value) -> Option<&Value> {
@@ -59,6 +68,13 @@ mod tests {
             *decided.pointer_mut(pointer).unwrap() = json!(value);
             assert!(is_due(&stored, &decided, Some(at(100)), at(100)), "{pointer}");
         }
+        let mut measured = stored.clone();
+        measured["measured"] = json!({"canaryRequests": 0, "since": "2026-12-01T09:00:00.000Z"});
+        let mut later = measured.clone();
+        later["measured"]["since"] = json!("2026-12-01T09:01:00.000Z");
+        assert!(!is_due(&measured, &later, None, at(100)), "only time has passed");
+        later["measured"]["canaryRequests"] = json!(1);
+        assert!(is_due(&measured, &later, None, at(100)));
         let mut judged = stored.clone();
         judged["analysis"] = json!({"verdict": "Fail"});
         assert!(is_due(&stored, &judged, Some(at(100)), at(100)));

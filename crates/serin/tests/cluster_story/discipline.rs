@@ -1,13 +1,11 @@
 //! What serin writes: the whole status of its own kind, under one name, when something changed, and nothing else.
 
 use crate::site::{SOON, Site, condition, shared};
-use anyhow::{Context, Result, ensure};
-use jiff::{SignedDuration, Timestamp};
+use anyhow::{Result, ensure};
 use serde_json::{Deserializer, Value, json};
 use serin_testkit::{eventually, load, long, manifests};
+use std::time::Instant;
 
-/// Figures are written at most every 10 s, and the times of writes are whole seconds.
-const PACE: SignedDuration = SignedDuration::from_secs(9);
 /// What a status always says.
 const WHOLE: [&str; 10] =
     ["conditions", "measured", "message", "observedGeneration", "phase", "release", "replicas", "resolved", "traffic", "weight"];
@@ -17,6 +15,9 @@ fn versions(printed: &str) -> Vec<Value> {
     // What kubectl has not printed to its end yet is no version.
     Deserializer::from_str(printed).into_iter().map_while(Result::ok).collect()
 }
+
+/// Under which name `serin abort` and the other commands write their annotation.
+const TOOL: &str = "serin-cli";
 
 const HISTORY: [&str; 6] = ["get", "crel", "-o", "json", "--watch", "--show-managed-fields"];
 
@@ -45,6 +46,7 @@ fn serin_writes_the_whole_status_under_one_name_and_nothing_of_anybody_else() ->
     site.until_phase("Promoted")?;
     site.paste(&format!("serin abort checkout -n {}", site.namespace))?;
     let last = site.until_phase("Aborted")?;
+    ensure!(last.pointer("/status/lastAbort/tool") == Some(&json!(TOOL)), "{}", last["status"]["lastAbort"]);
 
     let versions = eventually("kubectl has seen all of it", SOON, || {
         let versions = versions(&history.log());
@@ -91,13 +93,15 @@ fn a_status_in_which_nothing_changed_is_not_written_and_figures_are_written_ever
     })?;
 
     let history = site.kubectl_beside("history", &[&HISTORY[..], &["--field-selector=metadata.name=checkout"]].concat())?;
-    let (ramp, refreshed) = if long() { (150, 12) } else { (25, 2) };
+    let ramp = if long() { 150 } else { 25 };
+    let began = Instant::now();
     site.cluster.apply(&site.release(&json!({"strategy": {"steps": [{"weight": 90, "ramp": format!("{ramp}s")}]}})))?;
     eventually("the ramp is over", SOON * 4, || {
         let weight = site.stored()?["status"]["weight"].clone();
         ensure!(weight == "90" || weight == "100", "it is at {weight}");
         Ok(())
     })?;
+    let took = began.elapsed();
     ensure!(load.end()?.failed == 0, "requests failed");
 
     let versions: Vec<Value> = versions(&history.log()).into_iter().filter(|version| version["status"].is_object()).collect();
@@ -110,14 +114,17 @@ fn a_status_in_which_nothing_changed_is_not_written_and_figures_are_written_ever
         );
         if decided(before) == decided(after) {
             figures += 1;
-            let apart = written(after)?.duration_since(written(before)?);
-            ensure!(apart >= PACE, "figures were written again after {apart:#}");
         }
     }
-    println!("{} statuses of a ramp of {ramp} s, {figures} for figures alone", versions.len());
-    ensure!(figures >= refreshed && versions.len() <= 8 + figures, "{} statuses, {figures} for figures alone", versions.len());
+    let decisions = versions.len() - figures;
+    println!("in {took:?}: {decisions} statuses for decisions, {figures} for figures alone");
+    // A machine that is slow makes the ramp longer. `until` is moved on every 30 s.
+    let seconds = usize::try_from(took.as_secs())?;
+    ensure!((ramp / 25..=seconds / 10 + 1).contains(&figures), "{figures} statuses for figures alone in {took:?}");
+    ensure!(decisions <= 8 + seconds / 15, "{decisions} statuses for decisions in {took:?}");
     let version = |release: &Value| release["metadata"]["resourceVersion"].clone();
-    assert_eq!(version(&read()?), version(&settled), "the quiet one was written again");
+    let now = read()?;
+    ensure!(version(&now) == version(&settled), "the quiet one was written again: {} after {}", now["status"], settled["status"]);
     Ok(())
 }
 
@@ -134,11 +141,4 @@ fn decided(release: &Value) -> Vec<Value> {
         .map(|field| status[field].clone())
         .chain(conditions)
         .collect()
-}
-
-/// When serin wrote the status.
-fn written(release: &Value) -> Result<Timestamp> {
-    let entries = release["metadata"]["managedFields"].as_array().context("no managers")?;
-    let serin = entries.iter().find(|entry| entry["manager"] == "serin").context("serin wrote nothing")?;
-    Ok(serin["time"].as_str().context("no time")?.parse()?)
 }

@@ -136,9 +136,18 @@ fn a_release_that_a_later_rule_refuses_can_still_be_aborted() -> Result<()> {
         Ok(())
     })?;
 
-    site.paste(&format!("serin abort checkout -n {}", site.namespace))?;
+    site.kubectl(&["annotate", "crel", "checkout", "serin.dev/abort=now"])?;
     serin.until_origin(HOST, "/", "user-0", "v1")?;
     let aborted = site.until_phase("Aborted")?;
     ensure!(aborted["status"]["weight"] == "0", "{}", aborted["status"]);
+    let tool = aborted.pointer("/status/lastAbort/tool").and_then(Value::as_str).unwrap_or_default();
+    ensure!(tool.starts_with("kubectl"), "it was done by {tool:?}");
+
+    site.paste(&format!("serin retry checkout -n {}", site.namespace))?;
+    site.until_phase("Paused")?;
+    serin.until_origin(HOST, "/", "user-0", "v2")?;
+    site.paste(&format!("serin abort checkout -n {}", site.namespace))?;
+    serin.until_origin(HOST, "/", "user-0", "v1")?;
+    site.until_phase("Aborted")?;
     Ok(())
 }
