@@ -1,7 +1,6 @@
 //! The head that goes on: hop-by-hop fields end here, and no field of a client's can pass for one that serin sets.
 
 use crate::client_ip::X_FORWARDED_FOR;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Tells the origin which release decided; a client's own field of that name is dropped both ways.
@@ -21,27 +20,43 @@ pub(crate) struct Arrival<'a> {
     pub(crate) scheme: &'static str,
     /// The port that the client connected to.
     pub(crate) port: &'a HeaderValue,
-    /// The request's authority, which passed the gate.
-    pub(crate) host: &'a HeaderValue,
 }
 
-/// Makes the head of a client's request the one that an origin gets.
-///
-/// First everything that must not go on is taken away, then what serin says is added, so that `Connection: x-forwarded-for` removes
-/// nothing of serin's (RFC 9110, 7.6.1). An upgrade is put back by the caller that forwards one.
-pub(crate) fn request_headers(headers: &mut HeaderMap, arrival: &Arrival<'_>) {
-    drop_where(headers, |name| is_serins(name) || (!arrival.trusted && speaks_for_others(name)));
-    let before = if arrival.trusted { joined(headers, &X_FORWARDED_FOR) } else { None };
-    let chain = before.map(|before| [&before[..], b", ", arrival.peer.as_bytes()].concat());
-    // Both halves were header values, so this cannot fail; were it to, the peer's own address is the safe answer.
-    let chain = chain.and_then(|chain| HeaderValue::from_maybe_shared(Bytes::from(chain)).ok());
-    headers.insert(&X_FORWARDED_FOR, chain.unwrap_or_else(|| arrival.peer.clone()));
-    let said = |headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue| {
-        headers.entry(name).or_insert(value);
-    };
-    said(headers, &X_FORWARDED_PROTO, HeaderValue::from_static(arrival.scheme));
-    said(headers, &X_FORWARDED_HOST, arrival.host.clone());
-    said(headers, &X_FORWARDED_PORT, arrival.port.clone());
+/// Takes from a client's head what must not go on. An upgrade is put back by the caller that forwards one.
+pub(crate) fn request_headers(headers: &mut HeaderMap, trusted: bool) {
+    drop_where(headers, |name| is_serins(name) || (!trusted && speaks_for_others(name)));
+}
+
+/// Writes the fields of a request that goes on, and behind them what serin says of how it came: so `Connection: x-forwarded-for` removed
+/// nothing of serin's (RFC 9110, 7.6.1). `Transfer-Encoding` is left to whoever frames the body.
+pub(crate) fn write_request_headers(head: &mut Vec<u8>, headers: &HeaderMap, arrival: &Arrival<'_>) {
+    for (name, value) in headers.iter().filter(|(name, _)| **name != header::TRANSFER_ENCODING && **name != X_FORWARDED_FOR) {
+        write_field(head, name, value.as_bytes());
+    }
+    head.extend_from_slice(X_FORWARDED_FOR.as_str().as_bytes());
+    head.extend_from_slice(b": ");
+    if arrival.trusted {
+        for before in headers.get_all(&X_FORWARDED_FOR).iter().filter(|value| !value.is_empty()) {
+            head.extend_from_slice(before.as_bytes());
+            head.extend_from_slice(b", ");
+        }
+    }
+    head.extend_from_slice(arrival.peer.as_bytes());
+    head.extend_from_slice(b"\r\n");
+    let host = headers.get(header::HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    let said = [(&X_FORWARDED_PROTO, arrival.scheme.as_bytes()), (&X_FORWARDED_HOST, host), (&X_FORWARDED_PORT, arrival.port.as_bytes())];
+    for (name, value) in said {
+        // Only a trusted peer's are still there.
+        if !(arrival.trusted && headers.contains_key(name)) {
+            write_field(head, name, value);
+        }
+    }
+}
+
+fn write_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    for piece in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+        head.extend_from_slice(piece);
+    }
 }
 
 /// Makes the head of an origin's response the one that the client gets.
@@ -92,27 +107,29 @@ fn speaks_for_others(name: &str) -> bool {
     matches!(name, "forwarded" | "x-real-ip") || name.starts_with("x-forwarded-")
 }
 
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
-    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).filter(|l| !l.is_empty()).collect();
-    (!lines.is_empty()).then(|| lines.join(&b", "[..]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sent(trusted: bool, lines: &[(&'static str, &'static str)]) -> Vec<String> {
         let mut headers: HeaderMap = lines.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
-        let host = HeaderValue::from_static("shop.example");
+        headers.entry(header::HOST).or_insert(HeaderValue::from_static("shop.example"));
+        request_headers(&mut headers, trusted);
         let (peer, port) = (HeaderValue::from_static("192.0.2.7"), HeaderValue::from(80));
-        request_headers(&mut headers, &Arrival { peer: &peer, trusted, scheme: "http", port: &port, host: &host });
-        let mut lines: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().expect("text"))).collect();
+        let mut head = Vec::new();
+        write_request_headers(&mut head, &headers, &Arrival { peer: &peer, trusted, scheme: "http", port: &port });
+        let mut lines: Vec<_> = String::from_utf8(head).expect("text").lines().map(str::to_owned).collect();
         lines.sort();
         lines
     }
 
-    const OWN: [&str; 4] =
-        ["x-forwarded-for: 192.0.2.7", "x-forwarded-host: shop.example", "x-forwarded-port: 80", "x-forwarded-proto: http"];
+    const OWN: [&str; 5] = [
+        "host: shop.example",
+        "x-forwarded-for: 192.0.2.7",
+        "x-forwarded-host: shop.example",
+        "x-forwarded-port: 80",
+        "x-forwarded-proto: http",
+    ];
 
     #[test]
     fn what_an_untrusted_peer_says_of_others_is_replaced() {
@@ -150,7 +167,7 @@ mod tests {
             ("host", "shop.example"),
             ("content-length", "3"),
         ];
-        let mut expected = vec!["content-length: 3".to_owned(), "host: shop.example".to_owned()];
+        let mut expected = vec!["content-length: 3".to_owned()];
         expected.extend(OWN.map(str::to_owned));
         assert_eq!(sent(false, &lines), expected);
     }

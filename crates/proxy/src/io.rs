@@ -17,14 +17,14 @@ const FEW: usize = 2048;
 /// Writes what is there in pieces.
 pub(crate) fn poll_write_pieces(stream: &mut TcpStream, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
     let stream = Pin::new(stream);
-    let mut whole = [0; FEW];
-    let mut length = 0;
-    for piece in pieces {
-        match whole.get_mut(length..length + piece.len()) {
-            Some(room) => room.copy_from_slice(piece),
-            None => return stream.poll_write_vectored(cx, pieces),
-        }
-        length += piece.len();
+    let length = pieces.iter().map(|piece| piece.len()).sum();
+    if let Some(only) = pieces.iter().find(|piece| piece.len() == length) {
+        return stream.poll_write(cx, only);
     }
-    stream.poll_write(cx, &whole[..length])
+    if length > FEW {
+        return stream.poll_write_vectored(cx, pieces);
+    }
+    let mut whole = Vec::with_capacity(length);
+    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+    stream.poll_write(cx, &whole)
 }

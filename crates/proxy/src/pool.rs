@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::origin::{Answer, Connection, Upload};
 use crate::settings::{Limits, Timeouts};
+use foldhash::fast::RandomState;
 use http::Response;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,8 +15,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-/// After this long a connection counts as idle, not as between two requests.
-const UNUSED: Duration = Duration::from_secs(1);
+/// After this long a connection counts as idle, not as between two requests. Twice the longest time between two looks at the clock.
+const UNUSED: Duration = Duration::from_secs(2);
 
 /// How many connections to each endpoint are open, over all workers.
 #[derive(Debug, Default)]
@@ -27,8 +28,10 @@ pub(crate) struct Pool {
     timeouts: Timeouts,
     limits: Limits,
     open: Arc<OpenConnections>,
-    idle: RefCell<HashMap<SocketAddr, Vec<Idle>>>,
+    idle: RefCell<HashMap<SocketAddr, Vec<Idle>, RandomState>>,
     made: Cell<u64>,
+    /// When idle connections were looked through last. That is near enough to tell how long one is idle, and costs no look at the clock.
+    now: Cell<Instant>,
 }
 
 #[derive(Debug)]
@@ -77,7 +80,7 @@ impl Drop for Permit {
 impl Pool {
     /// An empty pool.
     pub(crate) fn new(timeouts: Timeouts, limits: Limits, open: Arc<OpenConnections>) -> Self {
-        Self { timeouts, limits, open, idle: RefCell::default(), made: Cell::default() }
+        Self { timeouts, limits, open, idle: RefCell::default(), made: Cell::default(), now: Cell::new(Instant::now()) }
     }
 
     /// Sends a request to an endpoint and waits for the head of the response.
@@ -121,7 +124,7 @@ impl Pool {
 
     /// Keeps a connection for the next request.
     pub(crate) fn keep(&self, connection: Box<Connection>) {
-        let since = Instant::now();
+        let since = self.now.get();
         let idle = Idle { since, until: since + self.lifetime(), connection };
         self.idle.borrow_mut().entry(idle.connection.endpoint).or_default().push(idle);
     }
@@ -141,6 +144,7 @@ impl Pool {
         drop(self);
         while let Some(pool) = pool.upgrade() {
             let now = Instant::now();
+            pool.now.set(now);
             pool.idle.borrow_mut().retain(|_, connections| {
                 connections.retain(|idle| idle.until > now && idle.connection.is_quiet());
                 let surplus = connections.len().saturating_sub(pool.limits.idle_per_endpoint);

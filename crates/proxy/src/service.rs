@@ -65,7 +65,7 @@ pub(crate) async fn serve(
     let (mut parts, body) = request.into_parts();
     let client_ip = if client.trusted { worker.settings.client_ip.of(client.peer, &parts.headers) } else { Some(client.peer) };
     let entry = worker.log.as_ref().map(|_| entry(verdict.is_none().then_some(&parts), client_ip));
-    let mut record = Record::new(Rc::clone(&worker), entry);
+    let mut record = Record::new(Rc::clone(&worker), client.connection.begun(), entry);
     let planned = match verdict {
         Some(refusal) => Err(refusal.into()),
         None => plan(&worker, &client, client_ip, &mut parts, &mut record),
@@ -74,7 +74,8 @@ pub(crate) async fn serve(
         Ok(plan) => plan,
         Err(failure) => return Ok(refused(failure, record, &worker, &client)),
     };
-    let upload = Upload::new(&parts, body);
+    let arrival = Arrival { peer: &client.peer_text, trusted: client.trusted, scheme: "http", port: &worker.port };
+    let upload = Upload::new(&parts, &arrival, body);
     let limit = worker.settings.timeouts.request.and_then(|limit| record.started().checked_add(limit));
     let exchange = exchange(&worker, &client, &plan, upload, &mut record);
     let answered = match limit {
@@ -149,9 +150,8 @@ fn forwarded_head(worker: &Worker, client: &Client, parts: &mut Parts) {
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     // Without Host only an HTTP/1.0 request comes so far, and HTTP/1.1 asks for one (RFC 9112, section 3.2).
-    let host = parts.headers.entry(header::HOST).or_insert_with(|| worker.own_host.clone()).clone();
-    let arrival = Arrival { peer: &client.peer_text, trusted: client.trusted, scheme: "http", port: &worker.port, host: &host };
-    forward::request_headers(&mut parts.headers, &arrival);
+    parts.headers.entry(header::HOST).or_insert_with(|| worker.own_host.clone());
+    forward::request_headers(&mut parts.headers, client.trusted);
 }
 
 /// Sends the request to one endpoint after the other while nothing of it was sent, all of the same side (S4).

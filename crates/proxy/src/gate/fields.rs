@@ -4,6 +4,15 @@ use super::bytes::{self, TOKEN};
 use super::{Fault, Framing, Version, host};
 use std::ops::Range;
 
+/// Where a field stands in its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Its name.
+    pub name: Range<usize>,
+    /// Its value, without the blanks about it.
+    pub value: Range<usize>,
+}
+
 /// The fields that the gate looks at, of one head.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fields {
@@ -27,7 +36,7 @@ impl Fields {
     }
 
     /// Takes the line that begins at `start` of the head.
-    pub(super) fn take(&mut self, line: &[u8], start: usize, limit: usize) -> Result<(), Fault> {
+    pub(super) fn take(&mut self, line: &[u8], start: usize, limit: usize) -> Result<Field, Fault> {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(Fault::ObsFold);
         }
@@ -43,29 +52,28 @@ impl Fields {
         if self.count > limit {
             return Err(Fault::TooManyFields);
         }
-        let value = bytes::trim(raw);
+        let blanks = raw.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        let (value, begin) = (bytes::trim(&raw[blanks..]), start + end + 1 + blanks);
+        let field = Field { name: start..start + end, value: begin..begin + value.len() };
         match name.len() {
-            4 if !self.hostless && name.eq_ignore_ascii_case(b"host") => self.take_host(raw, value, start + end + 1),
-            7 if name.eq_ignore_ascii_case(b"upgrade") => {
-                self.upgrade_field = true;
-                Ok(())
-            }
-            10 if name.eq_ignore_ascii_case(b"connection") => self.take_connection(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.take_length(value),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.take_encoding(value),
-            _ => Ok(()),
+            4 if !self.hostless && name.eq_ignore_ascii_case(b"host") => self.take_host(value, &field)?,
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade_field = true,
+            10 if name.eq_ignore_ascii_case(b"connection") => self.take_connection(value)?,
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.take_length(value)?,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.take_encoding(value)?,
+            _ => {}
         }
+        Ok(field)
     }
 
-    fn take_host(&mut self, raw: &[u8], value: &[u8], start: usize) -> Result<(), Fault> {
+    fn take_host(&mut self, value: &[u8], field: &Field) -> Result<(), Fault> {
         if self.host.is_some() {
             return Err(Fault::HostRepeated);
         }
         if !host::valid(value) {
             return Err(Fault::HostInvalid);
         }
-        let blanks = raw.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-        self.host = Some(start + blanks..start + blanks + value.len());
+        self.host = Some(field.value.clone());
         Ok(())
     }
 

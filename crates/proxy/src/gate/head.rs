@@ -4,7 +4,7 @@
 
 use super::bytes::{self, TARGET, TOKEN};
 use super::fields::Fields;
-use super::lines::Lines;
+use super::lines::{Lines, fault_of};
 use super::{Fault, Framing, Limits, Version, host};
 use std::ops::Range;
 
@@ -55,9 +55,11 @@ impl HeadReader {
         while let Some(range) = self.lines.next(head, limits.head_bytes)? {
             let (line, start) = (&head[range.clone()], range.start);
             match &self.line {
-                None => self.line = Some(request_line(line, limits)?),
+                None => self.line = Some(request_line(line, limits).map_err(|fault| fault_of(line, fault))?),
                 Some(request_line) if line.is_empty() => return self.finish(head, request_line).map(Some),
-                Some(_) => self.fields.take(line, start, limits.fields)?,
+                Some(_) => {
+                    self.fields.take(line, start, limits.fields).map_err(|fault| fault_of(line, fault))?;
+                }
             }
         }
         Ok(None)

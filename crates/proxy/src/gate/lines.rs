@@ -12,7 +12,8 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// The next line without its CRLF; `None` while it is not complete.
+    /// The next line without its CRLF; `None` while it is not complete. That no CR stands within is left to whoever reads it: no part of
+    /// a head may have one, so that is looked for only where a line is bad, by [`fault_of`].
     pub(super) fn next(&mut self, head: &[u8], limit: usize) -> Result<Option<Range<usize>>, Fault> {
         let end = head.len().min(limit);
         let fresh = head.get(self.scanned..end).unwrap_or_default();
@@ -24,7 +25,6 @@ impl Lines {
         self.start = lf + 1;
         self.scanned = lf + 1;
         match head[start..lf].split_last() {
-            Some((b'\r', line)) if memchr(b'\r', line).is_some() => Err(Fault::BareCr),
             Some((b'\r', line)) => Ok(Some(start..start + line.len())),
             _ => Err(Fault::BareLf),
         }
@@ -34,4 +34,9 @@ impl Lines {
     pub(super) fn position(&self) -> usize {
         self.start
     }
+}
+
+/// The fault of a line that was found bad.
+pub(super) fn fault_of(line: &[u8], fault: Fault) -> Fault {
+    if memchr(b'\r', line).is_some() { Fault::BareCr } else { fault }
 }

@@ -1,9 +1,13 @@
 //! The head of an origin's response, read as strictly as a request's (RFC 9112, sections 4 to 7).
 
 use super::bytes;
+pub use super::fields::Field;
 use super::fields::Fields;
-use super::lines::Lines;
+use super::lines::{Lines, fault_of};
 use super::{Fault, Framing, Limits, Version};
+
+/// Fields that most responses have at most.
+const FIELDS: usize = 16;
 
 /// What the gate needs to know about a response whose head is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +54,18 @@ pub struct ResponseReader {
     lines: Lines,
     status_line: Option<(Version, u16)>,
     fields: Fields,
+    places: Vec<Field>,
 }
 
 impl ResponseReader {
     /// For the response to a request whose method was HEAD or not. Each interim response takes a reader of its own.
     pub fn new(to_head: bool) -> Self {
-        Self { to_head, lines: Lines::default(), status_line: None, fields: Fields::of_response() }
+        Self { to_head, lines: Lines::default(), status_line: None, fields: Fields::of_response(), places: Vec::with_capacity(FIELDS) }
+    }
+
+    /// Where the fields stand in the head.
+    pub fn fields(&self) -> &[Field] {
+        &self.places
     }
 
     /// Reads on. `head` always begins with the first byte of the head; after a head or a fault the reader is of no further use.
@@ -63,9 +73,9 @@ impl ResponseReader {
         while let Some(range) = self.lines.next(head, limits.head_bytes)? {
             let (line, start) = (&head[range.clone()], range.start);
             match self.status_line {
-                None => self.status_line = Some(status_line(line)?),
+                None => self.status_line = Some(status_line(line).map_err(|fault| fault_of(line, fault))?),
                 Some((version, status)) if line.is_empty() => return self.finish(version, status).map(Some),
-                Some(_) => self.fields.take(line, start, limits.fields)?,
+                Some(_) => self.places.push(self.fields.take(line, start, limits.fields).map_err(|fault| fault_of(line, fault))?),
             }
         }
         Ok(None)

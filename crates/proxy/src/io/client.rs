@@ -31,6 +31,8 @@ pub(crate) struct Connection {
     verdict: Cell<Option<Refusal>>,
     /// What ended a body early.
     broken: Cell<Option<Refusal>>,
+    /// When the head of the request under way was whole.
+    begun: Cell<Option<Instant>>,
     /// When the response under way was done.
     answered: Cell<Option<Instant>>,
     /// No request is begun any more.
@@ -97,6 +99,11 @@ impl Connection {
         self.verdict.take()
     }
 
+    /// When the head of the request that hyper just gave to the service was whole.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun.get().unwrap_or_else(Instant::now)
+    }
+
     /// What ended the request's body early, if anything did.
     pub(crate) fn broken(&self) -> Option<Refusal> {
         self.broken.get()
@@ -159,7 +166,10 @@ impl ClientIo {
             let step = self.gate.step(&self.held[self.released..]);
             self.released += step.release;
             match step.event {
-                Event::Head(_) => self.phase = Phase::Body,
+                Event::Head(_) => {
+                    self.phase = Phase::Body;
+                    self.connection.begun.set(Some(Instant::now()));
+                }
                 Event::End => self.phase = Phase::Response,
                 Event::Fault(fault) if self.phase != Phase::Body => self.refuse(Refusal::Fault(fault)),
                 Event::Fault(fault) if self.released == 0 => return Poll::Ready(Err(self.break_off(Refusal::Fault(fault)))),
@@ -229,7 +239,7 @@ impl ClientIo {
         }
         // hyper does not ask again when the response is done, but when something comes: so this is looked at again by time, at the latest
         // when a connection without another request is to be closed.
-        self.read.keep(self.timeouts.keep_alive);
+        self.read.keep_at(self.connection.begun(), self.timeouts.keep_alive);
         while self.read.poll(cx).is_ready() {
             self.read.start(self.timeouts.keep_alive);
         }
@@ -243,6 +253,7 @@ impl ClientIo {
 
     fn refuse(&mut self, refusal: Refusal) {
         self.connection.verdict.set(Some(refusal));
+        self.connection.begun.set(None);
         (self.phase, self.unread) = (Phase::Refused, true);
         self.held.clear();
         self.held.extend_from_slice(REFUSED);

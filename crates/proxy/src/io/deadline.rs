@@ -30,6 +30,13 @@ impl Deadline {
         }
     }
 
+    /// The wait began then, unless one is under way.
+    pub(crate) fn keep_at(&mut self, begin: Instant, after: Duration) {
+        if self.due.is_none() {
+            self.start_at(begin, after);
+        }
+    }
+
     /// Nothing is waited for.
     pub(crate) fn stop(&mut self) {
         self.due = None;

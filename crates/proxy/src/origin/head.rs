@@ -1,16 +1,17 @@
 //! Heads as they stand on the wire: a request's from its parts, and the parts of a response.
 
 use crate::failure::Failure;
-use crate::gate::response::{ResponseHead, ResponseReader};
+use crate::forward::{self, Arrival};
+use crate::gate::response::{Field, ResponseHead, ResponseReader};
 use crate::gate::{Fault, Limits};
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, request};
 use hyper::ext::ReasonPhrase;
 use memchr::memchr;
 
-/// Fields that a response's map has room for before it grows.
-const FIELDS: usize = 12;
+/// Fields that serin may add to a response.
+const ADDED: usize = 2;
 /// Interim responses to one request; more are no origin's way of working.
 const INTERIM: u8 = 16;
 
@@ -36,7 +37,7 @@ impl Heads {
                 return Err(Failure::Response(Fault::EarlyTunnel));
             }
             if !head.is_interim() {
-                let parts = response(head.status, &bytes).ok_or(Failure::Response(Fault::FieldName))?;
+                let parts = response(head.status, &bytes, self.reader.fields()).ok_or(Failure::Response(Fault::FieldName))?;
                 return Ok(Some((parts, head)));
             }
             self.interim += 1;
@@ -50,22 +51,20 @@ impl Heads {
 }
 
 /// The head of a request, in origin form (RFC 9112, section 3.2.1). What frames its body is written as serin sends it.
-pub(super) fn request(parts: &request::Parts, chunked: bool) -> Vec<u8> {
+pub(super) fn request(parts: &request::Parts, arrival: &Arrival<'_>, chunked: bool) -> Vec<u8> {
     let mut head = Vec::with_capacity(512);
     let mut put = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| head.extend_from_slice(piece));
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     // That of an absolute target may begin with its query.
     let root: &[u8] = if target.starts_with(['/', '*']) { b"" } else { b"/" };
     put(&[parts.method.as_str().as_bytes(), b" ", root, target.as_bytes(), b" HTTP/1.1\r\n"]);
-    for (name, value) in parts.headers.iter().filter(|(name, _)| *name != header::TRANSFER_ENCODING) {
-        put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
-    }
-    put(&[if chunked { b"transfer-encoding: chunked\r\n\r\n" } else { b"\r\n" }]);
+    forward::write_request_headers(&mut head, &parts.headers, arrival);
+    head.extend_from_slice(if chunked { b"transfer-encoding: chunked\r\n\r\n" } else { b"\r\n" });
     head
 }
 
 /// The parts of a response, from a head that passed the gate. `None` when the `http` crate takes one of its fields for bad after all.
-fn response(status: u16, head: &Bytes) -> Option<Parts> {
+fn response(status: u16, head: &Bytes, fields: &[Field]) -> Option<Parts> {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = StatusCode::from_u16(status).ok()?;
     let line = memchr(b'\r', head)?;
@@ -74,23 +73,33 @@ fn response(status: u16, head: &Bytes) -> Option<Parts> {
     if !reason.is_empty() && parts.status.canonical_reason().is_none_or(|usual| usual.as_bytes() != reason) {
         parts.extensions.insert(ReasonPhrase::try_from(head.slice(13..line)).ok()?);
     }
-    parts.headers = fields(&head.slice(line + 2..))?;
+    parts.headers = HeaderMap::with_capacity(fields.len() + ADDED);
+    for Field { name, value } in fields {
+        let name = &head[name.clone()];
+        // Such a Connection names no field, so nothing depends on it behind the gate.
+        if !(name.eq_ignore_ascii_case(b"connection") && matches!(&head[value.clone()], b"keep-alive" | b"close")) {
+            append(&mut parts.headers, name, head.slice(value.clone()))?;
+        }
+    }
     Some(parts)
 }
 
-/// Fields, each on a line, up to an empty one.
-pub(super) fn fields(lines: &Bytes) -> Option<HeaderMap> {
-    let mut fields = HeaderMap::with_capacity(FIELDS);
+/// Trailer fields, each on a line, up to an empty one.
+pub(super) fn trailers(lines: &Bytes) -> Option<HeaderMap> {
+    let mut fields = HeaderMap::new();
     let mut start = 0;
     while let Some(length) = memchr(b'\r', &lines[start..]).filter(|length| *length > 0) {
         let line = &lines[start..start + length];
         let colon = memchr(b':', line)?;
-        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
-        let value = lines.slice_ref(line[colon + 1..].trim_ascii());
-        fields.append(name, HeaderValue::from_maybe_shared(value).ok()?);
+        append(&mut fields, &line[..colon], lines.slice_ref(line[colon + 1..].trim_ascii()))?;
         start += length + 2;
     }
     Some(fields)
+}
+
+fn append(fields: &mut HeaderMap, name: &[u8], value: Bytes) -> Option<()> {
+    fields.append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_maybe_shared(value).ok()?);
+    Some(())
 }
 
 #[cfg(test)]
@@ -103,19 +112,27 @@ mod tests {
         let request =
             Request::post("/a?b=c").header("host", "shop").header("transfer-encoding", "chunked").header("x-a", "1").header("x-a", "2");
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        let text = |chunked| String::from_utf8(super::request(&parts, chunked)).expect("text");
-        assert_eq!(text(true), "POST /a?b=c HTTP/1.1\r\nhost: shop\r\nx-a: 1\r\nx-a: 2\r\ntransfer-encoding: chunked\r\n\r\n");
-        assert_eq!(text(false), "POST /a?b=c HTTP/1.1\r\nhost: shop\r\nx-a: 1\r\nx-a: 2\r\n\r\n");
+        let (peer, port) = (HeaderValue::from_static("192.0.2.7"), HeaderValue::from(80));
+        let arrival = Arrival { peer: &peer, trusted: false, scheme: "http", port: &port };
+        let text = |parts, chunked| String::from_utf8(super::request(parts, &arrival, chunked)).expect("text");
+        let said = "x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: http\r\nx-forwarded-host: shop\r\nx-forwarded-port: 80\r\n";
+        let fields = format!("POST /a?b=c HTTP/1.1\r\nhost: shop\r\nx-a: 1\r\nx-a: 2\r\n{said}");
+        assert_eq!(text(&parts, true), format!("{fields}transfer-encoding: chunked\r\n\r\n"));
+        assert_eq!(text(&parts, false), format!("{fields}\r\n"));
         let (parts, ()) = Request::options("*").body(()).expect("a request").into_parts();
-        assert!(super::request(&parts, false).starts_with(b"OPTIONS * HTTP/1.1\r\n"));
+        assert!(text(&parts, false).starts_with("OPTIONS * HTTP/1.1\r\n"));
         let (parts, ()) = Request::get("http://shop?a=b").body(()).expect("a request").into_parts();
-        assert!(super::request(&parts, false).starts_with(b"GET /?a=b HTTP/1.1\r\n"));
+        assert!(text(&parts, false).starts_with("GET /?a=b HTTP/1.1\r\n"));
+    }
+
+    fn received(head: &[u8]) -> Parts {
+        let taken = Heads::new(false).take(&mut BytesMut::from(head), &Limits::default());
+        taken.ok().flatten().expect("a head").0
     }
 
     #[test]
     fn response_has_its_fields_in_order_and_a_reason_of_its_own() {
-        let head = Bytes::from_static(b"HTTP/1.1 200 Fine\r\nX-A:  1 \t\r\nEmpty:\r\nx-a: \xff2\r\n\r\n");
-        let parts = response(200, &head).expect("a head");
+        let parts = received(b"HTTP/1.1 200 Fine\r\nX-A:  1 \t\r\nEmpty:\r\nx-a: \xff2\r\n\r\n");
         let values: Vec<&[u8]> = parts.headers.get_all("x-a").iter().map(HeaderValue::as_bytes).collect();
         assert_eq!(values, [&b"1"[..], b"\xff2"]);
         assert_eq!(parts.headers["empty"], "");
@@ -125,7 +142,7 @@ mod tests {
     #[test]
     fn usual_reason_and_none_at_all_are_not_kept() {
         for head in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 \r\n\r\n", "HTTP/1.1 200\r\n\r\n"] {
-            let parts = response(200, &Bytes::from_static(head.as_bytes())).expect("a head");
+            let parts = received(head.as_bytes());
             assert!(parts.extensions.get::<ReasonPhrase>().is_none(), "{head:?}");
             assert!(parts.headers.is_empty());
         }

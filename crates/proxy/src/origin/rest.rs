@@ -59,7 +59,7 @@ impl Rest {
                 }
                 Piece::End { skip } => {
                     held.advance(skip);
-                    let mut fields = head::fields(&trailers.split().freeze()).ok_or(Fault::Trailer)?;
+                    let mut fields = head::trailers(&trailers.split().freeze()).ok_or(Fault::Trailer)?;
                     forward::trailers(&mut fields);
                     *self = Self::Nothing;
                     return Ok(if fields.is_empty() { Taken::End } else { Taken::Frame(Frame::trailers(fields)) });

@@ -1,7 +1,8 @@
 //! A request on its way to an origin: its head, and its body piece by piece, each taken from the client when the last one has gone out.
 
 use super::head;
-use crate::{forward, io};
+use crate::forward::{self, Arrival};
+use crate::io;
 use bytes::{Buf, Bytes};
 use http::{Method, header, request::Parts};
 use hyper::body::{Body, Frame, Incoming};
@@ -46,13 +47,13 @@ pub(super) enum Sending {
 
 impl Upload {
     /// A request whose head is the one that the origin gets.
-    pub(crate) fn new(parts: &Parts, body: Incoming) -> Self {
+    pub(crate) fn new(parts: &Parts, arrival: &Arrival<'_>, body: Incoming) -> Self {
         let body = Some(body).filter(|body| !body.is_end_stream());
         let chunked = body.is_some() && !parts.headers.contains_key(header::CONTENT_LENGTH);
         Self {
             is_head: parts.method == Method::HEAD,
             is_repeatable: body.is_none() && parts.method.is_idempotent(),
-            text: head::request(parts, chunked),
+            text: head::request(parts, arrival, chunked),
             gone: 0,
             piece: Bytes::new(),
             end: b"",

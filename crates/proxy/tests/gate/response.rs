@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serin_proxy::gate::response::{Extent, ResponseHead, ResponseReader, parse};
-use serin_proxy::gate::{Fault, Framing, Limits};
+use serin_proxy::gate::{self, Fault, Framing, Limits};
 
 /// What is seen of a response to GET, and its bytes.
 const CASES: &[(&str, &[u8])] = &[
@@ -102,6 +102,20 @@ fn byte_by_byte_gives_the_same_response() {
             }
         }
         assert_eq!(last, parse(bytes, false, &Limits::default()), "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn cr_is_found_wherever_it_stands_in_a_head() {
+    let request = b"GET /a?b HTTP/1.1\r\nHost: shop:80\r\nConnection: close\r\nX-A: a long value, and more\r\nContent-Length: 0\r\n\r\n";
+    let response = b"HTTP/1.1 200 Fine\r\nServer: one\r\nX-A: a long value, and more\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for place in 0..request.len() {
+        let bytes = [&request[..place], b"\r", &request[place..]].concat();
+        assert_eq!(gate::head::parse(&bytes, &Limits::default()), Err(Fault::BareCr), "{}", bytes.escape_ascii());
+    }
+    for place in 0..response.len() {
+        let bytes = [&response[..place], b"\r", &response[place..]].concat();
+        assert_eq!(parse(&bytes, false, &Limits::default()), Err(Fault::BareCr), "{}", bytes.escape_ascii());
     }
 }
 
