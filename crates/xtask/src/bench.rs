@@ -29,7 +29,7 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the words behind `bench`.
     pub(crate) fn parse(words: &[&str]) -> Result<Self> {
-        let mut options = Self { rounds: 7, seconds: 5, serin: None, against: None };
+        let mut options = Self { rounds: 31, seconds: 1, serin: None, against: None };
         let mut words = words.iter();
         while let Some(option) = words.next() {
             let value = words.next().with_context(|| format!("{option} has no value, or is no option"))?;
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn options_have_defaults_and_take_numbers_above_0() -> Result<()> {
-        assert_eq!(Options::parse(&[])?, Options { rounds: 7, seconds: 5, serin: None, against: None });
+        assert_eq!(Options::parse(&[])?, Options { rounds: 31, seconds: 1, serin: None, against: None });
         assert_eq!(Options::parse(&["--seconds", "2", "--rounds", "3"])?, Options { rounds: 3, seconds: 2, serin: None, against: None });
         for wrong in [&["--rounds"][..], &["--rounds", "0"], &["--speed", "1"], &["--against", "/does/not/exist"]] {
             assert!(Options::parse(wrong).is_err(), "{wrong:?}");
