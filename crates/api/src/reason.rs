@@ -11,7 +11,7 @@
 //! | Finished | Promoted, Completed or Aborted | [`PROMOTED`], [`COMPLETED`], [`ABORTED`]; [`UNDER_WAY`] |
 //! | ReadyToFinalize | the edit that makes the canary the stable side may be done | [`PROMOTED`]; [`NOT_PROMOTED`], [`NO_ROUTE`], [`OTHER_ROUTES`] |
 //! | Degraded | served, but not as asked | [`NOT_FINALIZED`], [`CANARY_UNAVAILABLE`], [`OLD_SCHEMA`], [`CHECK_FAILED`], [`ABORTED`]; [`AS_ASKED`] |
-//! | Skewed | shares of identities and of requests differ (S7) | [`FEW_IDENTITIES`]; [`EVEN`], [`NOT_COUNTED`] |
+//! | Skewed | shares of identities and of requests differ (S7) | [`FEW_IDENTITIES`]; [`EVEN`] |
 //! | Stalled | nothing goes on until someone acts | [`ABORTED`], [`NOT_ACCEPTED`]; [`NOT_STALLED`] |
 //!
 //! Reasons before the semicolon stand with True, those after it with False; Accepted, ResolvedRefs, Programmed and Ready may be False for any
@@ -143,10 +143,8 @@ reasons! {
     AS_ASKED = "AsAsked";
     /// Fewer than 20 identities made the requests.
     FEW_IDENTITIES = "FewIdentities";
-    /// Shares of identities and of requests agree, or too few requests came.
+    /// Enough identities made the requests, or too few requests came to tell, or each one counts for itself.
     EVEN = "Even";
-    /// This version does not count identities.
-    NOT_COUNTED = "NotCounted";
     /// The spec is not accepted.
     NOT_ACCEPTED = "NotAccepted";
     /// It goes on by itself.

@@ -3,6 +3,7 @@
 //! Nothing here waits. The loop around it ([`crate::run`]) brings changes, the time and the counters, and takes tables and writes away.
 
 mod evidence;
+mod identities;
 mod metrics;
 mod pace;
 mod release;
@@ -15,7 +16,7 @@ use release::{Seen, Tracked};
 use serde_json::Value;
 use serin_api::{Condition, Finding, reason};
 use serin_compiler::{AnyRelease, Cached, Compiled, Key, Need, Needed, Objects, Options, compile};
-use serin_proxy::ReleaseCounts;
+use serin_proxy::Counters;
 use serin_routing::{Policies, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -192,16 +193,17 @@ impl Engine {
     }
 
     /// Decides each release, and says what is to be written now. Only the leader writes.
-    pub fn decide(&mut self, counts: &[ReleaseCounts], clock_skew: Option<SignedDuration>, now: Timestamp) -> Vec<StatusWrite> {
+    pub fn decide(&mut self, counters: &Counters, clock_skew: Option<SignedDuration>, now: Timestamp) -> Vec<StatusWrite> {
         if !self.is_complete() || self.stale {
             return Vec::new();
         }
+        let counts = &counters.snapshot()[..];
         let mut writes = Vec::new();
         let skewed = clock_skew.and_then(skew_finding);
         for (key, tracked) in &mut self.releases {
             if let Some(outcome) = self.compiled.releases.get(key) {
                 let served = self.served.get(tracked.uid()).copied();
-                let seen = Seen { outcome, config: &self.compiled.config, served, counts, skewed: skewed.as_ref() };
+                let seen = Seen { outcome, config: &self.compiled.config, served, counts, counters, skewed: skewed.as_ref() };
                 writes.extend(tracked.decide(key, &seen, now));
             }
         }

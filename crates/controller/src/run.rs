@@ -90,7 +90,7 @@ pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut a
         }
         if world.leads() {
             let now = Timestamp::now();
-            for write in engine.decide(&proxy.counters().snapshot(), world.clock_skew(), now) {
+            for write in engine.decide(&proxy.counters(), world.clock_skew(), now) {
                 world.write(write);
             }
         } else {

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::ops::Sub;
 
 /// How far back it looks.
-const LENGTH: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const LENGTH: SignedDuration = SignedDuration::from_secs(60);
 /// How close two samples may be.
-const SPACING: SignedDuration = SignedDuration::from_secs(1);
+pub(crate) const SPACING: SignedDuration = SignedDuration::from_secs(1);
 
 /// Samples of counters that only grow. `K` is what ends a window when it changes.
 #[derive(Debug, Clone)]

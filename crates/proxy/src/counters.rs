@@ -1,13 +1,16 @@
 //! What the workers count. Each worker writes cells of its own with plain relaxed stores; the control side reads them and adds up.
 
 mod histogram;
+mod identities;
 
 use crate::pool::OpenConnections;
 use histogram::Cells;
 pub use histogram::Histogram;
+pub(crate) use identities::IdentityCells;
+pub use identities::{FirstSeen, Identities};
 use serin_routing::{Release, Table};
 use serin_split::{Decision, Identity, Kind, Rule, Side};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,6 +48,8 @@ pub(crate) struct Shard {
     responses: [AtomicU64; 6],
     failures: Mutex<BTreeMap<&'static str, u64>>,
     sides: Mutex<HashMap<SideKey, Arc<SideCells>>>,
+    /// By uid and id.
+    identities: Mutex<HashMap<(String, String), Arc<IdentityCells>>>,
 }
 
 /// Of whom a worker counts.
@@ -64,6 +69,7 @@ pub(crate) struct SideCells {
     requests: AtomicU64,
     failures: AtomicU64,
     by: [AtomicU64; 4],
+    by_turn: AtomicU64,
     fallbacks: [AtomicU64; 3],
     unavailable: AtomicU64,
     responses: [AtomicU64; 6],
@@ -98,6 +104,8 @@ pub struct Counts {
     pub failures: u64,
     /// Decided by bucket.
     pub by_bucket: u64,
+    /// Those of `by_bucket` that counted for themselves, each in its turn: they had no identity, or none was asked for.
+    pub by_turn: u64,
     /// Decided by an override.
     pub by_override: u64,
     /// Decided by a group.
@@ -168,6 +176,17 @@ impl Counters {
         rows
     }
 
+    /// For whom buckets of a release decided; `None` while they decided for nobody. It reads thousands of cells a worker.
+    pub fn identities(&self, uid: &str, id: &str) -> Option<Identities> {
+        let key = (uid.to_owned(), id.to_owned());
+        let cells = |shard: &Arc<Shard>| lock(&shard.identities).get(&key).map(Arc::clone);
+        let mut sum = None;
+        for cells in self.0.shards.iter().filter_map(cells) {
+            sum.get_or_insert_with(Identities::default).add(&cells);
+        }
+        sum
+    }
+
     /// What does not belong to a release.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals { upstream_connections: self.0.upstream.total() as u64, ..Totals::default() };
@@ -195,11 +214,14 @@ impl Counters {
 
     /// Gives back the memory of releases that ended. Counts are kept while there are few, so that the last ones can still be read.
     pub(crate) fn forget_all_but(&self, table: &Table) {
-        let served: HashSet<&str> = table.releases().iter().map(|release| release.uid.as_str()).collect();
+        let served: HashMap<&str, &str> = table.releases().iter().map(|release| (release.uid.as_str(), release.id.as_str())).collect();
         for shard in &self.0.shards {
+            let mut identities = lock(&shard.identities);
+            let many = identities.len() > SERVED;
+            identities.retain(|(uid, id), _| served.get(uid.as_str()).map_or(!many, |now| *now == *id));
             let mut sides = lock(&shard.sides);
             if sides.len() > SERVED {
-                sides.retain(|key, _| served.contains(key.uid.as_str()));
+                sides.retain(|key, _| served.contains_key(key.uid.as_str()));
             }
         }
     }
@@ -211,6 +233,7 @@ impl Counts {
         self.requests += other.requests;
         self.failures += other.failures;
         self.by_bucket += other.by_bucket;
+        self.by_turn += other.by_turn;
         self.by_override += other.by_override;
         self.by_group += other.by_group;
         self.by_rollback += other.by_rollback;
@@ -244,6 +267,11 @@ impl Shard {
         Arc::clone(sides.entry(key).or_default())
     }
 
+    /// The identities of a release, made when the first request needs them.
+    pub(crate) fn identities(&self, release: &Release) -> Arc<IdentityCells> {
+        Arc::clone(lock(&self.identities).entry((release.uid.clone(), release.id.clone())).or_default())
+    }
+
     pub(crate) fn response(&self, status: u16) {
         add(class(&self.responses, status), 1);
     }
@@ -265,6 +293,9 @@ impl SideCells {
             Rule::Rollback => 3,
         };
         add(&self.by[by], 1);
+        if decision.identity == Some(Identity::Request) {
+            add(&self.by_turn, 1);
+        }
         if unavailable {
             add(&self.unavailable, 1);
         }
@@ -285,7 +316,12 @@ impl SideCells {
     }
 
     fn add(&self, other: &Self) {
-        let pairs = [(&self.requests, &other.requests), (&self.failures, &other.failures), (&self.unavailable, &other.unavailable)];
+        let pairs = [
+            (&self.requests, &other.requests),
+            (&self.failures, &other.failures),
+            (&self.by_turn, &other.by_turn),
+            (&self.unavailable, &other.unavailable),
+        ];
         let lists = [(&self.by[..], &other.by[..]), (&self.fallbacks, &other.fallbacks), (&self.responses, &other.responses)];
         for (cell, more) in pairs.into_iter().chain(lists.into_iter().flat_map(|(cells, more)| cells.iter().zip(more))) {
             add(cell, more.load(Relaxed));
@@ -298,6 +334,7 @@ impl SideCells {
         counts.requests += get(&self.requests);
         counts.failures += get(&self.failures);
         counts.by_bucket += get(&self.by[0]);
+        counts.by_turn += get(&self.by_turn);
         counts.by_override += get(&self.by[1]);
         counts.by_group += get(&self.by[2]);
         counts.by_rollback += get(&self.by[3]);
@@ -316,6 +353,7 @@ impl Default for SideCells {
             requests: AtomicU64::default(),
             failures: AtomicU64::default(),
             by: Default::default(),
+            by_turn: AtomicU64::default(),
             fallbacks: Default::default(),
             unavailable: AtomicU64::default(),
             responses: Default::default(),
@@ -368,8 +406,8 @@ fn add_all(sums: &mut [u64; 6], cells: &[AtomicU64; 6]) {
 
 fn fallback(decision: &Decision) -> usize {
     match decision.identity {
-        Some(Identity::Value(Kind::Consumer)) => 0,
-        Some(Identity::Value(_)) => 1,
+        Some(Identity::Value { kind: Kind::Consumer, .. }) => 0,
+        Some(Identity::Value { .. }) => 1,
         Some(Identity::Request) | None => 2,
     }
 }

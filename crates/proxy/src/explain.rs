@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serin_routing::config::{HostMatch, PathMatch};
 use serin_routing::{Route, RouteRelease, Table};
-use serin_split::{Identity, Kind, Rule, Side, foresee};
+use serin_split::{Identity, Rule, Side, foresee};
 use std::net::IpAddr;
 
 /// What a request would get, and why.
@@ -155,11 +155,6 @@ impl ReleaseExplained {
 fn identity_name(identity: Identity) -> &'static str {
     match identity {
         Identity::Request => "request",
-        Identity::Value(Kind::Consumer) => "consumer",
-        Identity::Value(Kind::Ip) => "ip",
-        Identity::Value(Kind::Header) => "header",
-        Identity::Value(Kind::Cookie) => "cookie",
-        Identity::Value(Kind::Query) => "query",
-        Identity::Value(Kind::Claim) => "claim",
+        Identity::Value { kind, .. } => kind.name(),
     }
 }

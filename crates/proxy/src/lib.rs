@@ -27,7 +27,7 @@ mod view;
 mod worker;
 
 pub use client_ip::{ClientIp, ClientIpFrom, X_FORWARDED_FOR};
-pub use counters::{Counters, Counts, Fallbacks, Histogram, ReleaseCounts, Totals};
+pub use counters::{Counters, Counts, Fallbacks, FirstSeen, Histogram, Identities, ReleaseCounts, Totals};
 pub use explain::{Explanation, ReleaseExplained, RouteExplained, explain};
 pub use facts::RequestFacts;
 pub use failure::{Blame, Failure};

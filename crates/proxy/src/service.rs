@@ -140,7 +140,9 @@ fn decided(worker: &Worker, applied: &RouteRelease, facts: &RequestFacts<'_>, re
     let release = &applied.release;
     let decision = decide(&release.policy, &release.served(Timestamp::now()), facts);
     let side = applied.serving(decision.side);
-    record.decided(Decided { release: worker.view().release(release, &worker.shard), decision, side });
+    let served = worker.view().release(release, &worker.shard);
+    served.count_identity(release, &decision, facts, &worker.shard);
+    record.decided(Decided { release: served, decision, side });
     side
 }
 

@@ -1,9 +1,10 @@
 //! The table as one worker sees it. What a request keeps for longer than its first wait is the worker's own, so that it neither pins the
 //! table nor counts references that other workers count too.
 
-use crate::counters::{Shard, SideCells};
+use crate::RequestFacts;
+use crate::counters::{IdentityCells, Shard, SideCells};
 use serin_routing::{Backend, Release, Table};
-use serin_split::Side;
+use serin_split::{Decision, Identity, Side};
 use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -32,6 +33,8 @@ pub(crate) struct Served {
     pub(crate) name: Arc<str>,
     stable: Arc<SideCells>,
     canary: Arc<SideCells>,
+    /// None for a release that asks for no identity.
+    identities: OnceCell<Arc<IdentityCells>>,
 }
 
 impl View {
@@ -54,6 +57,7 @@ impl View {
                 name: format!("{}/{}", release.namespace, release.name).into(),
                 stable: shard.side(release, Side::Stable),
                 canary: shard.side(release, Side::Canary),
+                identities: OnceCell::new(),
             })
         };
         self.releases.get(release.index).map_or_else(make, |cell| Rc::clone(cell.get_or_init(make)))
@@ -75,6 +79,13 @@ impl Endpoints {
 }
 
 impl Served {
+    /// Counts for whom a bucket decided.
+    pub(crate) fn count_identity(&self, release: &Release, decision: &Decision, facts: &RequestFacts<'_>, shard: &Shard) {
+        if let Some(Identity::Value { .. }) = decision.identity {
+            self.identities.get_or_init(|| shard.identities(release)).count(decision, facts);
+        }
+    }
+
     pub(crate) fn cells(&self, side: Side) -> &SideCells {
         match side {
             Side::Stable => &self.stable,

@@ -61,8 +61,13 @@ pub enum Rule {
 /// What the bucket was computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
-    /// A hashed value of this kind.
-    Value(Kind),
+    /// A hashed value.
+    Value {
+        /// Of which kind.
+        kind: Kind,
+        /// The hash that its bucket is from: who counts identities needs no value.
+        hash: u64,
+    },
     /// The request's own turn.
     Request,
 }
@@ -140,18 +145,18 @@ fn bucket(policy: &Policy, facts: &impl Facts, turn: impl FnOnce() -> Option<u32
         let (identity, bucket) = request();
         return (identity, bucket, false);
     }
-    if let Some((kind, placed)) = asked(policy, facts) {
-        return (Identity::Value(kind), Some(placed.bucket), false);
+    if let Some((identity, bucket)) = asked(policy, facts) {
+        return (identity, Some(bucket), false);
     }
     // S8: Consumer -> ClientIP -> Request; the rest fall to Consumer first. Asking again for what was asked first finds nothing again.
     let (identity, bucket) = match consumer(policy, facts).or_else(|| client_ip(policy, facts)) {
-        Some((kind, placed)) if policy.by != SplitBy::ClientIp => (Identity::Value(kind), Some(placed.bucket)),
+        Some((identity, bucket)) if policy.by != SplitBy::ClientIp => (identity, Some(bucket)),
         _ => request(),
     };
     (identity, bucket, true)
 }
 
-fn asked(policy: &Policy, facts: &impl Facts) -> Option<(Kind, Placement)> {
+fn asked(policy: &Policy, facts: &impl Facts) -> Option<(Identity, u32)> {
     match &policy.by {
         SplitBy::Consumer => consumer(policy, facts),
         SplitBy::ClientIp => client_ip(policy, facts),
@@ -163,21 +168,24 @@ fn asked(policy: &Policy, facts: &impl Facts) -> Option<(Kind, Placement)> {
     }
 }
 
-fn consumer(policy: &Policy, facts: &impl Facts) -> Option<(Kind, Placement)> {
+fn consumer(policy: &Policy, facts: &impl Facts) -> Option<(Identity, u32)> {
     hashed(policy, Kind::Consumer, facts.consumer()?.as_bytes())
 }
 
 /// An address is hashed as RFC 5952 text, an IPv4-mapped one as IPv4.
-fn client_ip(policy: &Policy, facts: &impl Facts) -> Option<(Kind, Placement)> {
+fn client_ip(policy: &Policy, facts: &impl Facts) -> Option<(Identity, u32)> {
     let mut text = AddressText { bytes: [0; 45], len: 0 };
     write!(text, "{}", facts.client_ip()?.to_canonical()).ok()?;
     hashed(policy, Kind::Ip, &text.bytes[..text.len])
 }
 
 /// Empty and not UTF-8 are missing.
-fn hashed(policy: &Policy, kind: Kind, value: &[u8]) -> Option<(Kind, Placement)> {
+fn hashed(policy: &Policy, kind: Kind, value: &[u8]) -> Option<(Identity, u32)> {
     let usable = !value.is_empty() && std::str::from_utf8(value).is_ok();
-    usable.then(|| (kind, place(&policy.salt, kind, value, policy.buckets)))
+    usable.then(|| {
+        let Placement { hash, bucket } = place(&policy.salt, kind, value, policy.buckets);
+        (Identity::Value { kind, hash }, bucket)
+    })
 }
 
 /// Room for the longest text of an address, so that none is allocated.

@@ -84,7 +84,7 @@ pub struct MeasuredStatus {
     pub canary_requests: i64,
     /// Requests that went to stable.
     pub stable_requests: i64,
-    /// How many identities they had.
+    /// How many identities they had, give or take a few percent; a request that counted for itself is one of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identities: Option<i64>,
     /// Percentage of the busiest identity.

@@ -1,11 +1,12 @@
 //! The counters of the proxy as evidence: what the running step counted, and what was measured lately.
 
+use super::identities::Crowd;
 use crate::window::Window;
 use jiff::Timestamp;
-use serin_proxy::ReleaseCounts;
+use serin_proxy::{Identities, ReleaseCounts};
 use serin_rollout::State;
 use serin_rollout::judge::{Counts, Tally};
-use serin_rollout::status::Measured;
+use serin_rollout::status::{self, Decided, Measured};
 use std::collections::BTreeMap;
 use std::ops::{Add, Sub};
 
@@ -33,6 +34,8 @@ struct Side {
     failures: u64,
     /// Requests that a bucket sent here.
     by_bucket: u64,
+    /// Those of them that counted for themselves.
+    by_turn: u64,
 }
 
 /// Where the running step's clock started, and what was counted until then.
@@ -48,8 +51,12 @@ struct Baseline {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     baseline: Option<Baseline>,
-    window: Window<(String, u32, u32), Totals>,
+    window: Window<Line, Totals>,
+    crowd: Crowd<Line>,
 }
+
+/// What a window is of: the id of the release, from and to.
+type Line = (String, u32, u32);
 
 impl Memory {
     /// What was counted since the running step's clock started; nothing while none runs. A replica that starts in mid-step counts from
@@ -67,21 +74,41 @@ impl Memory {
         Counts { canary: since.canary.tally(), stable: since.stable.tally() }
     }
 
-    /// What buckets decided within the window (S7).
-    pub(super) fn measured(&mut self, state: &State, totals: Totals, now: Timestamp) -> Measured {
+    /// What buckets decided within the window, and since the release began (S7). `identities` reads for whom; it is asked only when more
+    /// was decided.
+    pub(super) fn measured(
+        &mut self,
+        state: &State,
+        totals: Totals,
+        identities: impl FnOnce() -> Option<Identities>,
+        now: Timestamp,
+    ) -> (Measured, Decided) {
         let segment = &state.segment;
-        let (since, counted) = self.window.observe((segment.release.clone(), segment.from, segment.to), now, totals);
-        Measured {
+        let line = (segment.release.clone(), segment.from, segment.to);
+        let (since, counted) = self.window.observe(line.clone(), now, totals);
+        self.crowd.observe(line, now, totals.by_bucket(), totals.by_turn(), identities);
+        let turns = counted.by_turn();
+        let identities = status::Identities { seen: self.crowd.seen() + turns, largest: self.crowd.largest().max(turns.min(1)) };
+        let measured = Measured {
             canary_requests: counted.canary.by_bucket,
             stable_requests: counted.stable.by_bucket,
-            identities: None,
+            identities,
             since,
             fallbacks: counted.fallbacks.by_name(),
-        }
+        };
+        (measured, self.crowd.decided().clone())
     }
 }
 
 impl Totals {
+    fn by_bucket(&self) -> u64 {
+        self.canary.by_bucket + self.stable.by_bucket
+    }
+
+    fn by_turn(&self) -> u64 {
+        self.canary.by_turn + self.stable.by_turn
+    }
+
     /// Of the release with this uid and id, over all its epochs.
     pub(super) fn of(counts: &[ReleaseCounts], uid: &str, id: &str) -> Self {
         counts.iter().filter(|c| c.uid == uid && c.id == id).map(Self::from).fold(Self::default(), Add::add)
@@ -98,7 +125,7 @@ impl Missing {
 impl From<&ReleaseCounts> for Totals {
     fn from(row: &ReleaseCounts) -> Self {
         let counts = &row.counts;
-        let side = Side { requests: counts.requests, failures: counts.failures, by_bucket: counts.by_bucket };
+        let side = Side { requests: counts.requests, failures: counts.failures, by_bucket: counts.by_bucket, by_turn: counts.by_turn };
         let fallbacks = Missing {
             consumer: counts.fallbacks.to_consumer,
             client_ip: counts.fallbacks.to_client_ip,
@@ -140,6 +167,7 @@ impl Totals {
             requests: with(a.requests, b.requests),
             failures: with(a.failures, b.failures),
             by_bucket: with(a.by_bucket, b.by_bucket),
+            by_turn: with(a.by_turn, b.by_turn),
         };
         Self {
             canary: side(self.canary, other.canary),

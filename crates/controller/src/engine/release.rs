@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use serin_api::{CanaryReleaseStatus, Condition, Finding, Release, reason};
 use serin_compiler::{Key, ReleaseOutcome};
-use serin_proxy::ReleaseCounts;
+use serin_proxy::{Counters, ReleaseCounts};
 use serin_rollout::command::Annotation;
 use serin_rollout::judge::{CheckResult, failure};
 use serin_rollout::phase::Phase;
@@ -35,6 +35,7 @@ pub(super) struct Seen<'a> {
     /// The epoch that every worker serves.
     pub(super) served: Option<u64>,
     pub(super) counts: &'a [ReleaseCounts],
+    pub(super) counters: &'a Counters,
     /// That the clock is too far off to raise anything.
     pub(super) skewed: Option<&'a Finding>,
 }
@@ -117,7 +118,7 @@ impl Tracked {
         if waits(self.waits_until, IN_FLIGHT) || waits(self.quiet_until, QUIET) {
             return None;
         }
-        let Seen { outcome, config, served, counts, skewed } = *seen;
+        let Seen { outcome, config, served, counts, counters, skewed } = *seen;
         let state = read(&self.status, self.uid());
         let totals = Totals::of(counts, self.uid(), &outcome.id);
         let findings: Vec<Finding> = self.refused.iter().chain(&outcome.findings).chain(skewed).cloned().collect();
@@ -140,6 +141,8 @@ impl Tracked {
             Some((_, plan)) => step(plan, &state, &evidence, now),
             None => hold(self.is_enabled(), &state, &evidence, now),
         };
+        let identities = || counters.identities(self.object["metadata"]["uid"].as_str().unwrap_or_default(), &outcome.id);
+        let (measured, decided) = self.memory.measured(&decision.state, totals, identities, now);
         let facts = Facts {
             uid: self.uid().to_owned(),
             generation: self.object["metadata"]["generation"].as_i64().unwrap_or(0),
@@ -157,11 +160,11 @@ impl Tracked {
             replicas_programmed: u32::from(served.is_some_and(|served| served >= decision.state.segment.epoch)),
             replicas_ready: 1,
             leader_only: true,
-            measured: Some(self.memory.measured(&decision.state, totals, now)),
+            measured: Some(measured),
+            decided,
             judgement,
             checks: self.checks.clone(),
             degraded: self.old_schema(),
-            ..Facts::default()
         };
         let spec = plan.as_ref().map(|(release, plan)| (*release, plan));
         let status = report(&self.status, spec, &decision.state, &facts, now);

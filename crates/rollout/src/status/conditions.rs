@@ -1,5 +1,6 @@
 //! The conditions: all always present, each a sentence that says what is so and what to do.
 
+use super::facts::Decided;
 use super::view::{View, Waits};
 use crate::phase::Phase;
 use crate::schedule::moment;
@@ -11,6 +12,7 @@ use serin_api::reason::{self, condition};
 use serin_api::release::SplitBy;
 use serin_api::status::FinalizeEdit;
 use serin_api::{Condition, Finding};
+use serin_split::Kind;
 
 /// How long replicas may take to serve a new step before Ready says so: a healthy rollout is Ready throughout.
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
@@ -280,26 +282,47 @@ impl View<'_> {
 
     /// S7: shares are of identities, so a few of them make no share.
     fn skewed(&self) -> Said {
-        let by_request = self.spec.is_none_or(|(release, _)| release.split.by == SplitBy::Request);
-        let Some(decided) = &self.facts.decided else {
-            return unknown(condition::SKEWED, reason::NOT_COUNTED, "Identities are not counted, so it cannot be told.");
-        };
-        if by_request || decided.requests < ENOUGH_REQUESTS || decided.identities >= FEW_IDENTITIES {
-            return no(condition::SKEWED, reason::EVEN, "Shares of users and of requests are alike, or too few requests came to tell.");
+        let (kind, decided) = (condition::SKEWED, &self.facts.decided);
+        if self.split_by().is_none_or(|by| *by == SplitBy::Request) {
+            return no(kind, reason::EVEN, "Each request counts for itself.");
         }
-        let from = match (decided.identities, &decided.busiest) {
-            (1, Some(one)) => format!("1 identity ({one})"),
-            (1, None) => "1 identity".to_owned(),
-            (n, _) => format!("{n} identities"),
+        if decided.requests < ENOUGH_REQUESTS || decided.identities >= FEW_IDENTITIES {
+            return no(kind, reason::EVEN, "At least 20 identities made the requests, or fewer than 200 requests came.");
+        }
+        let measured = match self.measured_weight() {
+            weight if weight == "-" => "any share".to_owned(),
+            weight => format!("{weight} %"),
         };
-        let message = format!(
-            "All {} requests come from {from}, so {} % of users is {} % of requests. Set split.by to Request, or set trusted-proxies, or \
-             split by a header or cookie.",
-            decided.requests,
-            self.weight(),
-            self.measured_weight()
-        );
-        yes(condition::SKEWED, reason::FEW_IDENTITIES, message)
+        let cure = match decided.kind {
+            None | Some(Kind::Ip) => "Set split.by to Request, set trusted-proxies, or split by a header or cookie.",
+            Some(_) => "Set split.by to Request, or split by something in which more users differ.",
+        };
+        let message = format!("All requests come from {}, so {} % of users is {measured} of requests. {cure}", self.few(), self.weight());
+        yes(kind, reason::FEW_IDENTITIES, message)
+    }
+
+    /// The few identities in words.
+    fn few(&self) -> String {
+        let Decided { identities: n, kind, busiest, .. } = &self.facts.decided;
+        let (one, many) = match kind {
+            Some(Kind::Ip) => ("address", "addresses"),
+            Some(Kind::Consumer) => ("consumer", "consumers"),
+            Some(Kind::Header) => ("value of the header", "values of the header"),
+            Some(Kind::Cookie) => ("value of the cookie", "values of the cookie"),
+            Some(Kind::Query) => ("value of the parameter", "values of the parameter"),
+            Some(Kind::Claim) => ("value of the claim", "values of the claim"),
+            None => ("identity", "identities"),
+        };
+        match (n, busiest) {
+            (1, Some(name)) => format!("1 {one} ({name})"),
+            (1, None) => format!("1 {one}"),
+            (n, Some(name)) => format!("{n} {many}, most of all {name}"),
+            (n, None) => format!("{n} {many}"),
+        }
+    }
+
+    fn split_by(&self) -> Option<&SplitBy> {
+        self.spec.map(|(release, _)| &release.split.by)
     }
 
     /// kstatus reads it: nothing goes on until someone acts.

@@ -7,6 +7,7 @@ use crate::state::{Judgement, Route};
 use jiff::Timestamp;
 use serin_api::Finding;
 use serin_api::status::FinalizeEdit;
+use serin_split::Kind;
 use std::collections::BTreeMap;
 
 /// What is known about a release at the moment of a report.
@@ -46,8 +47,8 @@ pub struct Facts {
     pub leader_only: bool,
     /// What was measured lately.
     pub measured: Option<Measured>,
-    /// What buckets decided since the release began (S7); `None` where identities are not counted.
-    pub decided: Option<Decided>,
+    /// What buckets decided since the release began (S7).
+    pub decided: Decided,
     /// The judgement of this moment, as in [`Evidence::judgement`]: one that ended the attempt has no running step to be read from.
     pub judgement: Option<Judgement>,
     /// What each check says.
@@ -63,16 +64,16 @@ pub struct Measured {
     pub canary_requests: u64,
     /// Requests of buckets that took side A.
     pub stable_requests: u64,
-    /// Who made them; `None` where identities are not counted.
-    pub identities: Option<Identities>,
+    /// Who made them.
+    pub identities: Identities,
     /// Since when.
     pub since: Timestamp,
     /// Requests whose identity was missing, by what decided instead (S8).
     pub fallbacks: BTreeMap<String, u64>,
 }
 
-/// The identities behind requests (S7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The identities behind requests (S7). A request that counted for itself is one of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identities {
     /// How many were seen.
     pub seen: u64,
@@ -85,8 +86,10 @@ pub struct Identities {
 pub struct Decided {
     /// All requests.
     pub requests: u64,
-    /// Identities that were seen.
+    /// Identities that were seen, exact while they are few.
     pub identities: u64,
-    /// The busiest one, in words, such as `address 10.244.0.1`.
+    /// What they are, if they are all of one kind.
+    pub kind: Option<Kind>,
+    /// The busiest one as text, unless it may be a secret.
     pub busiest: Option<String>,
 }

@@ -100,8 +100,8 @@ fn measured(view: &View<'_>, measured: &Measured) -> api::MeasuredStatus {
         weight: view.measured_weight(),
         canary_requests: long(measured.canary_requests),
         stable_requests: long(measured.stable_requests),
-        identities: measured.identities.map(|identities| long(identities.seen)),
-        largest_share: measured.identities.filter(|_| all > 0).map(|identities| share::measured(identities.largest.min(all), all)),
+        identities: Some(long(measured.identities.seen)),
+        largest_share: (all > 0).then(|| share::measured(measured.identities.largest.min(all), all)),
         since: Some(time(measured.since)),
         fallbacks: measured.fallbacks.iter().map(|(to, count)| (to.clone(), long(*count))).collect(),
     }

@@ -10,6 +10,7 @@ use serin_api::reason::{self, condition};
 use serin_api::release::{SplitBy, Strategy};
 use serin_api::status::FinalizeEdit;
 use serin_api::{CanaryReleaseStatus, Condition, Finding};
+use serin_split::Kind;
 
 fn told(w: &World, facts: &Facts) -> CanaryReleaseStatus {
     report(&CanaryReleaseStatus::default(), Some((&release_of(&w.plan), &w.plan)), &w.state, facts, at(w.now))
@@ -172,26 +173,34 @@ fn an_abort_by_the_analysis_says_which_check_failed_with_its_numbers() {
 fn s7_few_identities_are_said_to_be_skewed_but_never_by_request() {
     let mut w = World::new(plan(Strategy::Percentage(100_000)));
     w.run(60);
-    let decided = Decided { requests: 200, identities: 1, busiest: Some("address 10.244.0.1".into()) };
+    let decided = Decided { requests: 200, identities: 1, kind: Some(Kind::Ip), busiest: Some("10.244.0.1".into()) };
     let measured = Measured {
         canary_requests: 0,
         stable_requests: 200,
-        identities: Some(Identities { seen: 1, largest: 200 }),
+        identities: Identities { seen: 1, largest: 200 },
         since: at(0),
         fallbacks: [("ClientIP".to_owned(), 200)].into(),
     };
-    let all = Facts { decided: Some(decided), measured: Some(measured), ..facts(&w.evidence) };
+    let all = Facts { decided, measured: Some(measured), ..facts(&w.evidence) };
     let status = told(&w, &all);
-    let text = "All 200 requests come from 1 identity (address 10.244.0.1), so 10 % of users is 0 % of requests. Set split.by to Request, or set \
+    let text = "All requests come from 1 address (10.244.0.1), so 10 % of users is 0 % of requests. Set split.by to Request, set \
                 trusted-proxies, or split by a header or cookie.";
     assert_eq!(said(&status, condition::SKEWED), ("True", "FewIdentities", text));
     let measured = status.measured.as_ref().expect("it was measured");
-    assert_eq!((&*measured.weight, measured.largest_share.as_deref()), ("0", Some("100")));
+    assert_eq!((&*measured.weight, measured.identities, measured.largest_share.as_deref()), ("0", Some(1), Some("100")));
+    let tenants = Decided { requests: 200, identities: 3, kind: Some(Kind::Header), busiest: None };
+    let text = "All requests come from 3 values of the header, so 10 % of users is any share of requests. Set split.by to Request, or split by \
+                something in which more users differ.";
+    let status = told(&w, &Facts { decided: tenants.clone(), ..facts(&w.evidence) });
+    assert_eq!(said(&status, condition::SKEWED), ("True", "FewIdentities", text));
+    for decided in [Decided { requests: 199, ..tenants.clone() }, Decided { identities: 20, ..tenants }] {
+        assert_eq!(said(&told(&w, &Facts { decided, ..facts(&w.evidence) }), condition::SKEWED).0, "False");
+    }
 
     let mut release = release_of(&w.plan);
     release.split.by = SplitBy::Request;
     let status = report(&status, Some((&release, &w.plan)), &w.state, &all, at(w.now));
-    assert_eq!(said(&status, condition::SKEWED).0, "False");
+    assert_eq!(said(&status, condition::SKEWED), ("False", "Even", "Each request counts for itself."));
     let few = Facts { measured: all.measured.map(|m| Measured { stable_requests: 19, ..m }), ..facts(&w.evidence) };
     assert_eq!(told(&w, &few).measured.expect("it was measured").weight, "-");
 }

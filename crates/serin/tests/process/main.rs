@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod explain;
 mod hostile;
+mod identities;
 mod metrics;
 mod offline;
 mod pods;

@@ -114,21 +114,33 @@ fn s8_a_missing_identity_falls_to_the_next_kind() {
     let ip = Some(IpAddr::from([192, 0, 2, 7]));
     let identity = |by, facts: &Plain| {
         let d = decide(&policy(by, vec![]), &at(0), facts);
-        (d.identity.expect("a bucket decided"), d.fallback)
+        let kind = match d.identity.expect("a bucket decided") {
+            Identity::Value { kind, .. } => Some(kind),
+            Identity::Request => None,
+        };
+        (kind, d.fallback)
     };
     let header = || SplitBy::Header("x-tenant".to_owned());
     let known = Plain { ip, consumer: Some("alice"), headers: vec![("x-tenant", b"tenant-42")], ..Plain::default() };
-    assert_eq!(identity(header(), &known), (Identity::Value(Kind::Header), false));
+    assert_eq!(identity(header(), &known), (Some(Kind::Header), false));
     for missing in [&b""[..], b"\xff"] {
         let facts = Plain { headers: vec![("x-tenant", missing)], consumer: Some("alice"), ip, ..Plain::default() };
-        assert_eq!(identity(header(), &facts), (Identity::Value(Kind::Consumer), true));
+        assert_eq!(identity(header(), &facts), (Some(Kind::Consumer), true));
     }
     let address = Plain { ip, ..Plain::default() };
-    assert_eq!(identity(SplitBy::Consumer, &address), (Identity::Value(Kind::Ip), true));
-    assert_eq!(identity(SplitBy::ClientIp, &address), (Identity::Value(Kind::Ip), false));
-    assert_eq!(identity(SplitBy::Consumer, &Plain::default()), (Identity::Request, true));
+    assert_eq!(identity(SplitBy::Consumer, &address), (Some(Kind::Ip), true));
+    assert_eq!(identity(SplitBy::ClientIp, &address), (Some(Kind::Ip), false));
+    assert_eq!(identity(SplitBy::Consumer, &Plain::default()), (None, true));
     let named = Plain { consumer: Some("alice"), ..Plain::default() };
-    assert_eq!(identity(SplitBy::ClientIp, &named), (Identity::Request, true));
+    assert_eq!(identity(SplitBy::ClientIp, &named), (None, true));
+}
+
+#[test]
+fn a_decision_carries_the_published_hash_of_its_identity() {
+    let facts = Plain { headers: vec![("x-tenant", b"tenant-42")], ..Plain::default() };
+    let decision = decide(&policy(SplitBy::Header("x-tenant".to_owned()), vec![]), &at(0), &facts);
+    let Placement { hash, bucket } = place("shop/checkout", Kind::Header, b"tenant-42", 1000);
+    assert_eq!((decision.identity, decision.bucket), (Some(Identity::Value { kind: Kind::Header, hash }), Some(bucket)));
 }
 
 #[test]
