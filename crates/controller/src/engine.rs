@@ -3,6 +3,7 @@
 //! Nothing here waits. The loop around it ([`crate::run`]) brings changes, the time and the counters, and takes tables and writes away.
 
 mod evidence;
+mod fallbacks;
 mod identities;
 mod metrics;
 mod pace;

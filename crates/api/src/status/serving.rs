@@ -93,7 +93,8 @@ pub struct MeasuredStatus {
     /// Since when this is counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// Requests whose identity was missing, by what decided instead: Consumer, ClientIP or Request.
+    /// Requests that something else took: by Consumer, ClientIP or Request those whose identity was missing; by Stable those of a canary
+    /// without a ready endpoint.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fallbacks: BTreeMap<String, i64>,
 }

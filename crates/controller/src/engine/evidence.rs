@@ -1,6 +1,8 @@
 //! The counters of the proxy as evidence: what the running step counted, and what was measured lately.
 
+use super::fallbacks::{Episodes, Fallback};
 use super::identities::Crowd;
+use crate::update::Event;
 use crate::window::Window;
 use jiff::Timestamp;
 use serin_proxy::{Identities, ReleaseCounts};
@@ -15,16 +17,16 @@ use std::ops::{Add, Sub};
 pub(super) struct Totals {
     canary: Side,
     stable: Side,
-    /// Requests whose identity was missing.
-    fallbacks: Missing,
+    fallbacks: Fallbacks,
 }
 
-/// Requests whose identity was missing, by what decided instead (S8).
+/// Requests that were not decided or served as asked, by what took its place (S8).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Missing {
+struct Fallbacks {
     consumer: u64,
     client_ip: u64,
     request: u64,
+    stable: u64,
 }
 
 /// One side of it.
@@ -53,6 +55,7 @@ pub(super) struct Memory {
     baseline: Option<Baseline>,
     window: Window<Line, Totals>,
     crowd: Crowd<Line>,
+    episodes: Episodes,
 }
 
 /// What a window is of: the id of the release, from and to.
@@ -98,6 +101,11 @@ impl Memory {
         };
         (measured, self.crowd.decided().clone())
     }
+
+    /// The episodes of fallbacks that begin or are over (S8).
+    pub(super) fn episodes(&mut self, state: &State, totals: Totals, now: Timestamp) -> Vec<Event> {
+        self.episodes.observe(&state.segment.release, totals.fallbacks.each(), now)
+    }
 }
 
 impl Totals {
@@ -115,10 +123,18 @@ impl Totals {
     }
 }
 
-impl Missing {
+impl Fallbacks {
+    fn each(self) -> [(Fallback, u64); 4] {
+        [
+            (Fallback::Consumer, self.consumer),
+            (Fallback::ClientIp, self.client_ip),
+            (Fallback::Request, self.request),
+            (Fallback::Stable, self.stable),
+        ]
+    }
+
     fn by_name(self) -> BTreeMap<String, u64> {
-        let all = [("Consumer", self.consumer), ("ClientIP", self.client_ip), ("Request", self.request)];
-        all.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
+        self.each().into_iter().filter(|(_, count)| *count > 0).map(|(to, count)| (to.word().to_owned(), count)).collect()
     }
 }
 
@@ -126,10 +142,11 @@ impl From<&ReleaseCounts> for Totals {
     fn from(row: &ReleaseCounts) -> Self {
         let counts = &row.counts;
         let side = Side { requests: counts.requests, failures: counts.failures, by_bucket: counts.by_bucket, by_turn: counts.by_turn };
-        let fallbacks = Missing {
+        let fallbacks = Fallbacks {
             consumer: counts.fallbacks.to_consumer,
             client_ip: counts.fallbacks.to_client_ip,
             request: counts.fallbacks.to_request,
+            stable: counts.unavailable,
         };
         match row.side {
             serin_split::Side::Canary => Self { canary: side, fallbacks, ..Self::default() },
@@ -172,10 +189,11 @@ impl Totals {
         Self {
             canary: side(self.canary, other.canary),
             stable: side(self.stable, other.stable),
-            fallbacks: Missing {
+            fallbacks: Fallbacks {
                 consumer: with(self.fallbacks.consumer, other.fallbacks.consumer),
                 client_ip: with(self.fallbacks.client_ip, other.fallbacks.client_ip),
                 request: with(self.fallbacks.request, other.fallbacks.request),
+                stable: with(self.fallbacks.stable, other.fallbacks.stable),
             },
         }
     }

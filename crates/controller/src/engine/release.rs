@@ -6,7 +6,7 @@ use super::routes::Routes;
 use crate::admin::Name;
 use crate::client::{ABORT, COMMAND};
 use crate::events;
-use crate::update::StatusWrite;
+use crate::update::{Event, StatusWrite};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use serin_api::{CanaryReleaseStatus, Condition, Finding, Release, reason};
@@ -48,6 +48,9 @@ pub(super) struct Tracked {
     /// Why the content that its file has now is refused (standalone mode).
     pub(super) refused: Vec<Finding>,
     memory: Memory,
+    /// Events that go with the next write, and those that went with the last one.
+    untold: Vec<Event>,
+    told: Vec<Event>,
     checks: Vec<CheckResult>,
     /// The status as it would be written at the last decision.
     current: Option<Value>,
@@ -68,6 +71,8 @@ impl Tracked {
             status,
             refused: Vec::new(),
             memory: Memory::default(),
+            untold: Vec::new(),
+            told: Vec::new(),
             checks: Vec::new(),
             current: None,
             last_write: None,
@@ -143,6 +148,7 @@ impl Tracked {
         };
         let identities = || counters.identities(self.object["metadata"]["uid"].as_str().unwrap_or_default(), &outcome.id);
         let (measured, decided) = self.memory.measured(&decision.state, totals, identities, now);
+        self.untold.extend(self.memory.episodes(&decision.state, totals, now));
         let facts = Facts {
             uid: self.uid().to_owned(),
             generation: self.object["metadata"]["generation"].as_i64().unwrap_or(0),
@@ -176,12 +182,13 @@ impl Tracked {
             return None;
         }
         (self.last_write, self.waits_until) = (Some(now), now.checked_add(IN_FLIGHT).ok());
+        self.told = std::mem::take(&mut self.untold);
         Some(StatusWrite {
             name: Name { namespace: key.namespace.clone(), name: key.name.clone() },
             uid: self.uid().to_owned(),
             resource_version: self.object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned(),
             status,
-            events: decision.events.iter().filter_map(events::of).collect(),
+            events: decision.events.iter().filter_map(events::of).chain(self.told.iter().cloned()).collect(),
         })
     }
 
@@ -228,6 +235,8 @@ impl Tracked {
     /// A write did not go through: the release is decided again, from whatever object is there by then. The one that it conflicted with
     /// may have come before the answer; then nothing is left to wait for.
     pub(super) fn write_failed(&mut self, from: &str, now: Timestamp) {
+        // A decision is made again, and its Events with it; an episode begins only once.
+        self.untold.splice(..0, std::mem::take(&mut self.told));
         if self.object["metadata"]["resourceVersion"] == from {
             self.waits_until = now.checked_add(RETRY).ok();
         }

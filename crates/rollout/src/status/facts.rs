@@ -68,7 +68,7 @@ pub struct Measured {
     pub identities: Identities,
     /// Since when.
     pub since: Timestamp,
-    /// Requests whose identity was missing, by what decided instead (S8).
+    /// Requests that were not decided or served as asked, by what took its place (S8).
     pub fallbacks: BTreeMap<String, u64>,
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod demo;
 mod explain;
+mod fallbacks;
 mod hostile;
 mod identities;
 mod metrics;
