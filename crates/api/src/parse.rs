@@ -22,6 +22,7 @@ use crate::release::{Canary, Override, Release, Scope, Split};
 use crate::spec::CanaryRelease;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+pub use quantity::percent_of_text;
 use report::Report;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

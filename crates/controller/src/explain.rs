@@ -1,6 +1,6 @@
 //! What would be done with a request: asked on the admin port of what is served, or of files.
 
-use crate::standalone::manifests::Folder;
+use crate::standalone::manifests::{Folder, Manifest};
 use http::request::Parts;
 use http::{Method, Request};
 use jiff::Timestamp;
@@ -54,13 +54,20 @@ impl Question {
 
 /// The table of a folder of manifests, among them releases with their status, as `kubectl get -o yaml` prints them.
 pub fn table_of(folder: &Path) -> anyhow::Result<Table> {
-    let mut objects = Objects::default();
     let reading = Folder::default().read(folder)?;
     if let Some(error) = reading.errors.into_iter().next() {
         return Err(error.into());
     }
-    for (key, manifest) in reading.manifests {
-        let object = manifest.object.clone();
+    let objects = objects_of(reading.manifests.values().map(AsRef::as_ref))?;
+    let options = Options { standalone: true, ..Options::default() };
+    Ok(Table::new(compile(&objects, &options).config, &mut Policies::default()))
+}
+
+/// The cache of these manifests; kinds that nothing is compiled from are left out.
+pub fn objects_of<'m>(manifests: impl IntoIterator<Item = &'m Manifest>) -> anyhow::Result<Objects> {
+    let mut objects = Objects::default();
+    for manifest in manifests {
+        let (key, object) = (&manifest.key, manifest.object.clone());
         let read = match key.kind.as_str() {
             "Service" => read::<Service>(object).map(|object| objects.apply(object)),
             "EndpointSlice" => read::<EndpointSlice>(object).map(|object| objects.apply(object)),
@@ -72,8 +79,7 @@ pub fn table_of(folder: &Path) -> anyhow::Result<Table> {
         };
         read.map_err(|error| anyhow::anyhow!("{}: {key}: {error}", manifest.path.display()))?;
     }
-    let options = Options { standalone: true, ..Options::default() };
-    Ok(Table::new(compile(&objects, &options).config, &mut Policies::default()))
+    Ok(objects)
 }
 
 fn read<K: DeserializeOwned>(object: Value) -> serde_json::Result<K> {

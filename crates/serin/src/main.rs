@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod plan;
 mod releases;
+mod simulate;
 mod standalone;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +49,8 @@ enum Command {
     Plan(plan::Options),
     /// Tells which route, release, rule and side a request gets, and why.
     Explain(explain::Options),
+    /// Tells, from an access log, which share of users and of requests a release would send to the canary.
+    Simulate(simulate::Options),
     #[command(flatten)]
     Releases(releases::Command),
 }
@@ -74,6 +77,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { files } => check::run(&files),
+        Command::Simulate(options) => simulate::run(&options),
         Command::Explain(options) => explain::run(&options).await,
         Command::Plan(options) => plan::run(&options),
         Command::Releases(command) => releases::run(command).await,

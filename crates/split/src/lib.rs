@@ -12,6 +12,7 @@ mod facts;
 mod groups;
 mod overrides;
 mod segment;
+mod tally;
 mod turns;
 
 pub use bucket::{Placement, Share, place};
@@ -20,6 +21,7 @@ pub use facts::Facts;
 pub use groups::Groups;
 pub use overrides::{Override, Source, ValueMatch};
 pub use segment::Segment;
+pub use tally::{Tally, Users};
 pub use turns::{Turns, stride};
 
 /// The two destinations of a release (S1).

@@ -11,8 +11,13 @@ const SCALE: u32 = 10_000;
 pub(super) fn percent(percent: &Percent) -> Option<u32> {
     match &percent.0 {
         IntOrString::Int(whole) => u32::try_from(*whole).ok().filter(|whole| *whole <= 100).map(|whole| whole * SCALE),
-        IntOrString::String(text) => decimal(text.strip_suffix('%').unwrap_or(text)),
+        IntOrString::String(text) => percent_of_text(text),
     }
+}
+
+/// A share as it is written in a spec or on a command line, in ten-thousandths of a percent.
+pub fn percent_of_text(text: &str) -> Option<u32> {
+    decimal(text.strip_suffix('%').unwrap_or(text))
 }
 
 /// `12.5` in ten-thousandths.

@@ -17,5 +17,6 @@ mod running;
 mod schedule;
 mod shutdown;
 mod sides;
+mod simulate;
 mod site;
 mod start;

@@ -71,7 +71,7 @@ impl Running {
 }
 
 /// As a script reads it: the second word of the line that begins so.
-fn address(printed: &str, name: &str) -> Result<SocketAddr> {
+pub(crate) fn address(printed: &str, name: &str) -> Result<SocketAddr> {
     let line = printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|words| words.first() == Some(&name));
     let url = line.and_then(|words| words.get(1).copied()).with_context(|| format!("no {name} in:\n{printed}"))?;
     Ok(url.trim_start_matches("http://").parse()?)
