@@ -53,7 +53,8 @@ pub(crate) fn write_request_headers(head: &mut Vec<u8>, headers: &HeaderMap, arr
     }
 }
 
-fn write_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+/// Writes a field as a line of a head or of trailers.
+pub(crate) fn write_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     for piece in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
         head.extend_from_slice(piece);
     }

@@ -34,3 +34,4 @@ pub use failure::{Blame, Failure};
 pub use forward::SERIN_DECISION;
 pub use proxy::Proxy;
 pub use settings::{AccessLog, Limits, Settings, Timeouts};
+pub use target::host;

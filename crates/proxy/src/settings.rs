@@ -53,7 +53,7 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two pieces of an origin's body, which is then cut off, and while an origin takes nothing of a request: 504.
     pub origin_idle: Duration,
-    /// For how long a connection to an origin is kept that nobody uses; up to an eighth less, so that not all close at once.
+    /// For how long a connection to an origin is kept that nobody uses; up to a fifth less, so that not all close at once.
     pub pool_idle: Duration,
     /// From the head of a request to the end of its response; `None`: no limit.
     pub request: Option<Duration>,

@@ -8,7 +8,7 @@ use serin_routing::path;
 use std::borrow::Cow;
 
 /// The host as tables write it: lower case, without port and trailing dot; empty when an HTTP/1.0 request names none.
-pub(crate) fn host(parts: &Parts) -> Cow<'_, str> {
+pub fn host(parts: &Parts) -> Cow<'_, str> {
     let authority = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = authority.or_else(|| parts.uri.authority().map(|a| a.as_str())).unwrap_or_default();
     let host = match authority.rfind(':') {

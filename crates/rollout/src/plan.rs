@@ -125,6 +125,11 @@ impl Plan {
         }
     }
 
+    /// k of a share that never changes by itself; `None` for strategies that have an end.
+    pub fn fixed_k(&self) -> Option<u32> {
+        self.order().map(|order| order.k)
+    }
+
     /// Whether everyone is switched at once.
     pub(crate) fn is_blue_green(&self) -> bool {
         matches!(self.strategy, Strategy::BlueGreen { .. })

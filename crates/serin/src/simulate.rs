@@ -18,7 +18,7 @@ use serin_controller::standalone::manifests::{Manifest, parse, read};
 use serin_rollout::Plan;
 use serin_routing::path::canonical;
 use serin_routing::{Policies, Table};
-use serin_split::{Identity, Policy, Served, Share, Tally, decide};
+use serin_split::{Identity, Policy, Served, Tally, decide};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -152,25 +152,21 @@ impl Asked {
     }
 
     fn thresholds(&self, at: &[String]) -> anyhow::Result<Vec<u32>> {
-        let buckets = self.release.split.buckets;
-        let k = |share: u32| Share::new(share, WHOLE).map_or(buckets, |share| share.threshold(buckets));
-        let mut thresholds: Vec<u32> = match &self.release.strategy {
+        let plan = &self.plan;
+        let mut thresholds: Vec<u32> = match (&self.release.strategy, plan.fixed_k()) {
             _ if !at.is_empty() => {
                 let percent = |text: &String| {
                     serin_api::parse::percent_of_text(text)
                         .with_context(|| format!("--at {text}: it must be 0 to 100, with at most four decimals"))
                 };
-                at.iter().map(|text| percent(text).map(k)).collect::<anyhow::Result<_>>()?
+                at.iter().map(|text| percent(text).map(|share| plan.k_of(share))).collect::<anyhow::Result<_>>()?
             }
-            Strategy::Percentage(share) => vec![k(*share)],
-            Strategy::Weights { stable, canary } => vec![Share::new(*canary, stable + canary).map_or(0, |share| share.threshold(buckets))],
-            Strategy::Steps(steps) => {
-                let share = |step: &Step| if let Step::Weight { share, .. } = step { Some(*share) } else { None };
-                steps.iter().filter_map(share).chain([WHOLE]).map(k).collect()
+            (_, Some(k)) => vec![k],
+            (Strategy::Steps(_), None) => {
+                let share = |step| if let Step::Weight { share, .. } = step { Some(share) } else { None };
+                (0..plan.stages()).filter_map(|index| plan.stage(index)).filter_map(share).map(|share| plan.k_of(share)).collect()
             }
-            Strategy::Linear { .. } | Strategy::BlueGreen { .. } | Strategy::Groups(_) => {
-                [1, 5, 10, 25, 50, 100].map(|percent| k(percent * 10_000)).into()
-            }
+            (_, None) => [1, 5, 10, 25, 50, 100].map(|percent| plan.k_of(WHOLE / 100 * percent)).into(),
         };
         thresholds.sort_unstable();
         thresholds.dedup();
@@ -208,16 +204,20 @@ fn replay(mut log: impl BufRead, options: &Options, asked: &Asked, trials: &mut 
             counts.others += 1;
             continue;
         }
+        let mut identity = None;
         for trial in trials.iter_mut() {
             let served = Served { k: trial.k, groups: None, rolled_back: false };
             let decision = decide(&trial.policy, &served, &logged.facts());
             trial.tally.add(&decision);
-            if let Some(Identity::Value { kind, hash }) = decision.identity
-                && counts.names.len() < NAMED
-                && let Some(name) = logged.name(kind)
-            {
-                counts.names.entry(hash).or_insert(name);
-            }
+            identity = decision.identity;
+        }
+        // At whatever threshold, it is the same one.
+        if let Some(Identity::Value { kind, hash }) = identity
+            && counts.names.len() < NAMED
+            && !counts.names.contains_key(&hash)
+            && let Some(name) = logged.name(kind)
+        {
+            counts.names.insert(hash, name);
         }
     }
 }

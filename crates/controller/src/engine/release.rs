@@ -124,8 +124,9 @@ impl Tracked {
             return None;
         }
         let Seen { outcome, config, served, counts, counters, skewed } = *seen;
-        let state = read(&self.status, self.uid());
-        let totals = Totals::of(counts, self.uid(), &outcome.id);
+        let uid = self.uid().to_owned();
+        let state = read(&self.status, &uid);
+        let totals = Totals::of(counts, &uid, &outcome.id);
         let findings: Vec<Finding> = self.refused.iter().chain(&outcome.findings).chain(skewed).cloned().collect();
         let plan = outcome.release.as_ref().filter(|_| findings.iter().all(|f| f.condition != Condition::Accepted));
         let plan = plan.map(|release| (release, Plan::of(release, &outcome.id)));
@@ -146,11 +147,11 @@ impl Tracked {
             Some((_, plan)) => step(plan, &state, &evidence, now),
             None => hold(self.is_enabled(), &state, &evidence, now),
         };
-        let identities = || counters.identities(self.object["metadata"]["uid"].as_str().unwrap_or_default(), &outcome.id);
+        let identities = || counters.identities(&uid, &outcome.id);
         let (measured, decided) = self.memory.measured(&decision.state, totals, identities, now);
         self.untold.extend(self.memory.episodes(&decision.state, totals, now));
         let facts = Facts {
-            uid: self.uid().to_owned(),
+            uid: uid.clone(),
             generation: self.object["metadata"]["generation"].as_i64().unwrap_or(0),
             findings,
             scope: (!outcome.resolved_scope.is_empty()).then(|| outcome.resolved_scope.clone()),
@@ -185,7 +186,7 @@ impl Tracked {
         self.told = std::mem::take(&mut self.untold);
         Some(StatusWrite {
             name: Name { namespace: key.namespace.clone(), name: key.name.clone() },
-            uid: self.uid().to_owned(),
+            uid,
             resource_version: self.object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned(),
             status,
             events: decision.events.iter().filter_map(events::of).chain(self.told.iter().cloned()).collect(),

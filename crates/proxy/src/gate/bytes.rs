@@ -1,5 +1,7 @@
 //! One table says what each byte may be part of.
 
+use std::ops::Range;
+
 /// Part of a token (RFC 9110, section 5.6.2).
 pub(super) const TOKEN: u8 = 1;
 /// Part of a request target. Less than visible ASCII: no fragment, and nothing that the `http` crate refuses in a path or a query.
@@ -76,12 +78,17 @@ fn is_plain(word: [u8; 8]) -> bool {
     below(word, 0x20) | below(delete, 1) == 0
 }
 
-/// The value without its optional whitespace, which is blank and tab alone.
+/// The value without its optional whitespace.
 pub(super) fn trim(value: &[u8]) -> &[u8] {
+    &value[content(value)]
+}
+
+/// Where the value stands between its optional whitespace, which is blank and tab alone.
+pub(super) fn content(value: &[u8]) -> Range<usize> {
     let blank = |b: &u8| matches!(b, b' ' | b'\t');
     let start = value.iter().position(|b| !blank(b)).unwrap_or(value.len());
     let end = value.iter().rposition(|b| !blank(b)).map_or(start, |last| last + 1);
-    &value[start..end]
+    start..end
 }
 
 #[cfg(test)]

@@ -52,9 +52,9 @@ impl Fields {
         if self.count > limit {
             return Err(Fault::TooManyFields);
         }
-        let blanks = raw.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-        let (value, begin) = (bytes::trim(&raw[blanks..]), start + end + 1 + blanks);
-        let field = Field { name: start..start + end, value: begin..begin + value.len() };
+        let (content, behind_colon) = (bytes::content(raw), start + end + 1);
+        let field = Field { name: start..start + end, value: behind_colon + content.start..behind_colon + content.end };
+        let value = &raw[content];
         match name.len() {
             4 if !self.hostless && name.eq_ignore_ascii_case(b"host") => self.take_host(value, &field)?,
             7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade_field = true,

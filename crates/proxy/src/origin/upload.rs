@@ -155,9 +155,7 @@ impl Upload {
         forward::trailers(&mut trailers);
         self.text.extend_from_slice(b"0\r\n");
         for (name, value) in &trailers {
-            for piece in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                self.text.extend_from_slice(piece);
-            }
+            forward::write_field(&mut self.text, name, value.as_bytes());
         }
         self.text.extend_from_slice(b"\r\n");
         self.body = None;

@@ -29,11 +29,8 @@ pub(super) struct Asked<'l> {
 impl Logged {
     /// `host` is for lines that have none, `identity` the field whose value is what `by` asks for. `None`: it has no usable target.
     pub(super) fn of(line: &Line, by: &SplitBy, host: Option<&str>, identity: Option<&str>) -> Option<Self> {
-        let authority = line.get("host").or(host).unwrap_or_default().to_ascii_lowercase();
-        let host =
-            authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(&*authority, |(host, _)| host);
         let mut head = http::Request::builder().uri(line.get("path")?);
-        if let Ok(value) = HeaderValue::try_from(&authority) {
+        if let Ok(value) = HeaderValue::try_from(line.get("host").or(host).unwrap_or_default()) {
             head = head.header(HOST, value);
         }
         let mut client = line.get("client").and_then(|text| text.parse().ok());
@@ -46,7 +43,7 @@ impl Logged {
             (Some(value), SplitBy::Cookie(name)) => head = with(head, Some(COOKIE), value.map(|value| format!("{name}={value}"))),
         }
         let (parts, ()) = head.body(()).ok()?.into_parts();
-        Some(Self { host: host.trim_end_matches('.').to_owned(), parts, client, consumer: consumer.map(str::to_owned) })
+        Some(Self { host: serin_proxy::host(&parts).into_owned(), parts, client, consumer: consumer.map(str::to_owned) })
     }
 
     /// The path as it was written.

@@ -15,9 +15,7 @@ fn answers(site: &Site) -> Result<(String, usize)> {
 }
 
 fn progressing(site: &Site) -> Result<String> {
-    let conditions = site.release()?["status"]["conditions"].clone();
-    let found = conditions.as_array().into_iter().flatten().find(|condition| condition["type"] == "Progressing");
-    Ok(found.and_then(|condition| condition["reason"].as_str()).unwrap_or_default().to_owned())
+    Ok(site.condition("Progressing")?["reason"].as_str().unwrap_or_default().to_owned())
 }
 
 #[test]

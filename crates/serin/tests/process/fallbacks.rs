@@ -38,9 +38,8 @@ fn s8_stable_in_the_place_of_a_canary_without_endpoints_is_counted_and_told() ->
     let without_endpoints = service("shop", "checkout", &[site.stable.address()]) + &service("shop", "checkout-v2", &[]);
     site.write("services.yaml", &without_endpoints)?;
     eventually("the canary is missed", PATIENCE, || {
-        let conditions = site.release()?["status"]["conditions"].clone();
-        let degraded = conditions.as_array().into_iter().flatten().find(|condition| condition["type"] == "Degraded");
-        ensure!(degraded.is_some_and(|condition| condition["reason"] == "CanaryUnavailable"), "{conditions}");
+        let degraded = site.condition("Degraded")?;
+        ensure!(degraded["reason"] == "CanaryUnavailable", "{degraded}");
         Ok(())
     })?;
     ensure!(site.client()?.sides(HOST, 1_000)?.iter().all(|canary| !canary), "a canary without endpoints answered");

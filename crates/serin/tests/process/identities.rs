@@ -2,23 +2,22 @@
 
 use crate::site::{HOST, PATIENCE, Site, spec};
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use serin_testkit::eventually;
 use std::time::{Duration, Instant};
 
 /// The condition as `status reason`, and its message.
-fn skewed(release: &Value) -> (String, String) {
-    let mut conditions = release["status"]["conditions"].as_array().into_iter().flatten();
-    let found = conditions.find(|condition| condition["type"] == "Skewed").cloned().unwrap_or_default();
+fn skewed(site: &Site) -> Result<(String, String)> {
+    let found = site.condition("Skewed")?;
     let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
-    (format!("{} {}", text("status"), text("reason")), text("message"))
+    Ok((format!("{} {}", text("status"), text("reason")), text("message")))
 }
 
 #[test]
 fn s7_requests_of_one_address_are_said_to_be_skewed_within_20_seconds_with_the_cure() -> Result<()> {
     let site = Site::start(&spec(&json!({"strategy": {"percentage": 10}})))?;
     site.reaches("Steady", "10")?;
-    assert_eq!(skewed(&site.release()?).0, "False Even", "nobody came yet");
+    assert_eq!(skewed(&site)?.0, "False Even", "nobody came yet");
     let canary = site.client()?.sides(HOST, 199)?.contains(&true);
     let counted = |requests: u64| {
         eventually("the requests are counted", PATIENCE, || {
@@ -29,12 +28,12 @@ fn s7_requests_of_one_address_are_said_to_be_skewed_within_20_seconds_with_the_c
         })
     };
     counted(199)?;
-    assert_eq!(skewed(&site.release()?).0, "False Even", "too few to tell");
+    assert_eq!(skewed(&site)?.0, "False Even", "too few to tell");
 
     let begun = Instant::now();
     site.client()?.sides(HOST, 1)?;
     let message = eventually("it is said to be skewed", Duration::from_secs(20), || {
-        let (is, message) = skewed(&site.release()?);
+        let (is, message) = skewed(&site)?;
         ensure!(is == "True FewIdentities", "{is}: {message}");
         Ok(message)
     })?;
@@ -52,7 +51,7 @@ fn s7_requests_of_one_address_are_said_to_be_skewed_within_20_seconds_with_the_c
     site.reaches("Steady", "20")?;
     site.client()?.sides(HOST, 1_000)?;
     counted(1_000)?;
-    assert_eq!(skewed(&site.release()?).0, "False Even", "with the cure nothing is skewed");
+    assert_eq!(skewed(&site)?.0, "False Even", "with the cure nothing is skewed");
     Ok(())
 }
 
@@ -80,6 +79,6 @@ fn s7_a_heavy_hitter_with_half_of_the_load_shows_shares_of_users_and_of_requests
     let of_users = 100.0 * users as f64 / 401.0;
     ensure!((6.0..14.0).contains(&of_users), "{of_users} % of users");
     ensure!((number("weight") - of_users).abs() > 2.5, "{measured}");
-    assert_eq!(skewed(&site.release()?).0, "False Even", "401 users are enough");
+    assert_eq!(skewed(&site)?.0, "False Even", "401 users are enough");
     Ok(())
 }

@@ -81,6 +81,12 @@ impl Site {
         Ok(self.release()?["status"].pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
+    /// A condition of the release's status; null while it has none of that type.
+    pub(crate) fn condition(&self, kind: &str) -> Result<Value> {
+        let conditions = self.release()?["status"]["conditions"].clone();
+        Ok(conditions.as_array().into_iter().flatten().find(|condition| condition["type"] == kind).cloned().unwrap_or_default())
+    }
+
     /// Waits until the proxy serves a phase at a weight; what status says alone may be a moment ahead.
     pub(crate) fn reaches(&self, phase: &str, weight: &str) -> Result<()> {
         eventually(&format!("{phase} at {weight} %"), PATIENCE, || {
