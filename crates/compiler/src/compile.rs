@@ -6,7 +6,7 @@ use crate::judge::{Judge, Judged, On};
 use crate::scope::Precedence;
 use crate::{Compiled, Objects, Options};
 use serin_routing::Config;
-use serin_routing::config::{Route, RouteRelease};
+use serin_routing::config::{Auth, Route, RouteRelease};
 use std::collections::BTreeMap;
 
 /// What is served of these objects, and what their authors are told. Equal objects give an equal result.
@@ -61,8 +61,14 @@ fn config(objects: &Objects, lowered: &Lowered, backends: &Backends<'_>, judged:
             host: place.takes.0.clone(),
             path: place.takes.1.clone(),
             backend: index(place.target.as_ref()),
+            auth: Auth::None,
             releases: on_route.map(sides).collect(),
         }
     });
-    Config { routes: routes.collect(), backends: indexes.keys().map(|target| backends.backend(target)).collect(), releases }
+    Config {
+        routes: routes.collect(),
+        backends: indexes.keys().map(|target| backends.backend(target)).collect(),
+        releases,
+        policies: Vec::new(),
+    }
 }

@@ -1,8 +1,10 @@
 //! What a table is built from: plain data, compared to tell whether anything changed, and shown in goldens.
 
 use serde::Serialize;
+use serin_auth::Policy;
 use serin_split::Segment;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Everything that is served. Equal configs give equal tables.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -13,6 +15,9 @@ pub struct Config {
     pub backends: Vec<Backend>,
     /// What routes point at, by index.
     pub releases: Vec<Release>,
+    /// What routes point at, by index: how they learn who asks.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "shared")]
+    pub policies: Vec<Arc<Policy>>,
 }
 
 /// One host and path.
@@ -26,8 +31,29 @@ pub struct Route {
     pub path: PathMatch,
     /// What it does without a release: an index of [`Config::backends`]; `None`: 503, the reference does not resolve.
     pub backend: Option<usize>,
+    /// How it learns who asks; as a rule not at all.
+    #[serde(skip_serializing_if = "Auth::is_none")]
+    pub auth: Auth,
     /// The releases that may decide, the most specific first (S13). The first one that the request's author is among decides.
     pub releases: Vec<RouteRelease>,
+}
+
+/// How a route learns who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub enum Auth {
+    /// Not at all: nobody is anyone.
+    #[default]
+    None,
+    /// By this policy: an index of [`Config::policies`].
+    Policy(usize),
+    /// By a policy of this name, `namespace/name`, which cannot be resolved: 503, it never falls open.
+    Unresolved(String),
+}
+
+impl Auth {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// A release on one route.
@@ -219,6 +245,10 @@ impl Traffic {
             Self::Segment { segment, .. } => segment.epoch,
         }
     }
+}
+
+fn shared<S: serde::Serializer>(policies: &[Arc<Policy>], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(policies.iter().map(|policy| &**policy))
 }
 
 fn traffic<S: serde::Serializer>(traffic: &Traffic, s: S) -> Result<S::Ok, S::Error> {

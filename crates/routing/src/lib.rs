@@ -16,4 +16,4 @@ mod table;
 pub use config::Config;
 pub use policies::Policies;
 pub use release::Release;
-pub use table::{Backend, Route, RouteRelease, Table};
+pub use table::{Auth, Backend, Route, RouteRelease, Table};

@@ -4,6 +4,7 @@ use crate::config::{self, HostMatch, PathMatch};
 use crate::deciders::Deciders;
 use crate::paths::Paths;
 use crate::{Config, Policies, Release, rewrite};
+use serin_auth::Policy;
 use serin_split::{Facts, Side};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -34,7 +35,20 @@ pub struct Route {
     pub path: PathMatch,
     /// What it does without a release; `None`: 503, the reference does not resolve.
     pub backend: Option<Arc<Backend>>,
+    /// How it learns who asks.
+    pub auth: Auth,
     deciders: Deciders,
+}
+
+/// How a route learns who asks.
+#[derive(Debug)]
+pub enum Auth {
+    /// Not at all: nobody is anyone.
+    None,
+    /// By this policy.
+    Policy(Arc<Policy>),
+    /// By a policy of this name, `namespace/name`, which cannot be resolved: 503, it never falls open.
+    Unresolved(String),
 }
 
 /// A release on one route.
@@ -69,7 +83,7 @@ impl Table {
         let releases: Vec<_> = releases.map(|(index, (release, policy))| Arc::new(Release::new(index, release, policy))).collect();
         let backends: Vec<_> = config.backends.into_iter().enumerate().map(|(index, b)| Arc::new(Backend::new(index, b))).collect();
 
-        let mut routes: Vec<_> = config.routes.into_iter().map(|route| Route::new(route, &backends, &releases)).collect();
+        let mut routes: Vec<_> = config.routes.into_iter().map(|route| Route::new(route, &backends, &releases, &config.policies)).collect();
         // A compiler gives each host and path once. Should it not, the order of the routes must not decide.
         routes.sort_by(|a, b| (&a.host, &a.path, &a.object).cmp(&(&b.host, &b.path, &b.object)));
 
@@ -123,7 +137,7 @@ impl Table {
 }
 
 impl Route {
-    fn new(route: config::Route, backends: &[Arc<Backend>], releases: &[Arc<Release>]) -> Self {
+    fn new(route: config::Route, backends: &[Arc<Backend>], releases: &[Arc<Release>], policies: &[Arc<Policy>]) -> Self {
         let backend = |index: Option<usize>| index.and_then(|index| backends.get(index).cloned());
         let applied = |applied: &config::RouteRelease| {
             let release = Arc::clone(releases.get(applied.release)?);
@@ -133,6 +147,7 @@ impl Route {
         Self {
             deciders: Deciders::new(route.releases.iter().filter_map(applied)),
             backend: backend(route.backend),
+            auth: Auth::new(route.auth, policies),
             object: route.object,
             host: route.host,
             path: route.path,
@@ -152,6 +167,18 @@ impl Route {
     /// The path that the canary of `release` gets for `path`, which this route takes (S17).
     pub fn rewrite<'a>(&self, release: &'a Release, path: &'a str) -> Cow<'a, str> {
         release.path.as_ref().map_or(Cow::Borrowed(path), |how| rewrite::rewrite(how, &self.path, path))
+    }
+}
+
+impl Auth {
+    fn new(auth: config::Auth, policies: &[Arc<Policy>]) -> Self {
+        match auth {
+            config::Auth::None => Self::None,
+            config::Auth::Policy(index) => {
+                policies.get(index).map_or_else(|| Self::Unresolved(String::new()), |p| Self::Policy(Arc::clone(p)))
+            }
+            config::Auth::Unresolved(name) => Self::Unresolved(name),
+        }
     }
 }
 

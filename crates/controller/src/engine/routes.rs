@@ -112,6 +112,7 @@ mod tests {
             host: HostMatch::Exact("shop.example".into()),
             path: PathMatch::Prefix(path.into()),
             backend: None,
+            auth: config::Auth::None,
             releases: Vec::new(),
         };
         Config { routes: vec![route], ..Config::default() }

@@ -1,7 +1,7 @@
 //! A proxy with raw clients before it and small origins behind it, all on loopback.
 
 use serin_proxy::{Proxy, Settings};
-use serin_routing::config::{Backend, By, Config, HostMatch, PathMatch, People, Release, Route, RouteRelease, Traffic};
+use serin_routing::config::{Auth, Backend, By, Config, HostMatch, PathMatch, People, Release, Route, RouteRelease, Traffic};
 use serin_routing::{Policies, Table};
 use serin_split::Segment;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -48,7 +48,7 @@ pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
 
 /// Everything goes to these endpoints.
 pub(crate) fn everything_to(endpoints: &[SocketAddr]) -> Config {
-    Config { routes: vec![route("/", 0, Vec::new())], backends: vec![backend("shop/checkout:80", endpoints)], releases: Vec::new() }
+    Config { routes: vec![route("/", 0, Vec::new())], backends: vec![backend("shop/checkout:80", endpoints)], ..Config::default() }
 }
 
 /// `k` of `buckets` by request to the canary, the rest to stable.
@@ -58,6 +58,7 @@ pub(crate) fn release_of(stable: &[SocketAddr], canary: &[SocketAddr], buckets: 
         routes: vec![route("/", 0, vec![applied])],
         backends: vec![backend("shop/checkout:80", stable), backend("shop/checkout-v2:80", canary)],
         releases: vec![release(buckets, k)],
+        ..Config::default()
     }
 }
 
@@ -67,6 +68,7 @@ pub(crate) fn route(prefix: &str, backend: usize, releases: Vec<RouteRelease>) -
         host: HostMatch::Any,
         path: PathMatch::Prefix(prefix.into()),
         backend: Some(backend),
+        auth: Auth::None,
         releases,
     }
 }

@@ -45,6 +45,7 @@ fn config(release: Release) -> Config {
         routes: vec![serin_routing::config::Route { backend: Some(0), releases: vec![applied], ..route("* /shop") }],
         backends: vec![backend("shop/checkout:80"), backend("shop/checkout-v2:80")],
         releases: vec![release],
+        ..Config::default()
     }
 }
 

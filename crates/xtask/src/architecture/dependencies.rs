@@ -20,6 +20,7 @@ const HELD_BACK: &[(&str, &str)] = &[
     ("syn", "2 by kube-derive and tracing-attributes, 3 by the derives of serde, clap and tokio"),
     ("thiserror", "1 by kube-cel's cel, in tests only"),
     ("thiserror-impl", "1 by kube-cel's cel, in tests only"),
+    ("untrusted", "0.7 by aws-lc-rs, 0.9 by rustls-webpki"),
 ];
 
 /// What is under a pure crate and should not be.

@@ -1,0 +1,19 @@
+//! Who a request comes from.
+//!
+//! A [`Policy`] says by which methods a route learns it, and a [`Directory`] holds the consumers that those may name. Both are made once
+//! per change and then asked by every request. Secrets stand in types that show nothing of themselves.
+//!
+//! Not here: a Kubernetes object, a socket, a thread, a clock; whoever asks says what time it is, and hashes passwords where that holds
+//! up nobody.
+
+mod directory;
+mod jwks;
+mod key;
+mod password;
+mod policy;
+
+pub use directory::{Consumer, Credential, Directory};
+pub use jwks::{Jwks, JwksFault};
+pub use key::{ApiKey, ApiKeyFault};
+pub use password::{PasswordHash, PasswordHashFault};
+pub use policy::{Anonymous, BasicAuth, Jwt, KeyAuth, Method, Policy, TrustedHeaders};
