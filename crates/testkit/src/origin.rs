@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, ensure};
 use bytes::Bytes;
 use futures::stream::unfold;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -24,6 +24,8 @@ use tokio::sync::oneshot;
 
 /// The response header that carries an origin's label.
 pub const LABEL: &str = "x-origin";
+/// The response header that says which path and query the origin got.
+pub const TARGET: &str = "x-target";
 
 /// Between two lines of an endless answer.
 const TICK: Duration = Duration::from_millis(100);
@@ -178,6 +180,7 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, hyper::Error> {
     let nth = state.requests.fetch_add(1, Ordering::Relaxed);
     let behaviour = *state.behaviour.lock().unwrap_or_else(PoisonError::into_inner);
+    let target = request.uri().path_and_query().and_then(|target| HeaderValue::from_str(target.as_str()).ok());
     // The body is read to its end, so that the connection can be used again.
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {
@@ -194,6 +197,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         *response.status_mut() = behaviour.status;
     }
     response.headers_mut().insert(LABEL, state.label.clone());
+    response.headers_mut().extend(target.map(|target| (HeaderName::from_static(TARGET), target)));
     Ok(response)
 }
 
@@ -237,7 +241,7 @@ mod tests {
         stream.write_all(b"POST /path HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
-        assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.contains("x-origin: v2\r\n"), "{text}");
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.contains("x-origin: v2\r\nx-target: /path\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\nv2\n"), "{text}");
         assert_eq!((origin.requests(), origin.connections()), (1, 1));
         Ok(())

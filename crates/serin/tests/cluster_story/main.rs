@@ -13,4 +13,5 @@ mod malformed;
 mod manual;
 mod memory;
 mod refused;
+mod rules;
 mod site;

@@ -62,10 +62,15 @@ impl<'a> Site<'a> {
 
     /// Starts `serin controller` at this address inside with the rights of its service account, and waits until it is ready.
     pub(crate) fn serin(&self, host: u8) -> Result<Serin> {
+        self.serin_of(host, self.namespace)
+    }
+
+    /// The same for these namespaces, with commas between.
+    pub(crate) fn serin_of(&self, host: u8, namespaces: &str) -> Result<Serin> {
         let address = self.cluster.inside(host);
         let mut command = self.cluster.command(SERIN);
         command.args(["controller", "--http", &format!("{address}:8080"), "--admin-listen", &format!("{address}:9901")]);
-        command.args(["--own-namespace", self.namespace, "--watch-namespaces", self.namespace]);
+        command.args(["--own-namespace", self.namespace, "--watch-namespaces", namespaces]);
         command.env("KUBECONFIG", self.cluster.kubeconfig_of(self.namespace, "serin")?);
         let serin = Serin { process: self.cluster.spawn(&format!("{}-serin", self.namespace), command)?, address };
         eventually("serin is ready", SOON, || {

@@ -30,11 +30,16 @@ pub(crate) fn serin() -> Command {
 impl Running {
     /// Serves the folder here, port 0 for any, with its state in a file of the folder; returns when it is ready.
     pub(crate) fn start(folder: &Path, http: SocketAddr, state: &str) -> Result<Self> {
+        Self::start_with(folder, http, state, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn start_with(folder: &Path, http: SocketAddr, state: &str, options: &[String]) -> Result<Self> {
         let log = folder.join(format!("{state}.log"));
         let printed_before = fs::read(&log).unwrap_or_default().len();
         let mut command = serin();
         command.arg("standalone").arg("--manifests").arg(folder).args(["--http", &http.to_string(), "--admin", "127.0.0.1:0"]);
-        command.args(["--workers", "2", "--state"]).arg(folder.join(state));
+        command.args(["--workers", "2", "--state"]).arg(folder.join(state)).args(options);
         let mut process = Process::start("serin standalone", command, &log)?;
         let addresses = eventually("it prints its addresses", PATIENCE, || {
             if process.ended()?.is_some() {

@@ -2,8 +2,10 @@
 
 use crate::client::Client;
 use crate::running::{Running, serin};
+use crate::shown::{MANIFESTS, Shown};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use serin_testkit::ask::{Answer, get};
 use serin_testkit::eventually;
 use serin_testkit::manifests::{ingress, release, service};
 use serin_testkit::origin::Origin;
@@ -25,6 +27,9 @@ pub(crate) struct Site {
     pub(crate) canary: Origin,
     pub(crate) running: Running,
     folder: TempDir,
+    namespace: String,
+    /// Of a site that the repository shows: which of its manifests, and where their origins are.
+    shown: Option<Shown>,
 }
 
 impl Site {
@@ -37,12 +42,40 @@ impl Site {
         write(folder.path(), "ingress.yaml", &ingress("shop", "shop", HOST, "/", "checkout"))?;
         write(folder.path(), "release.yaml", &release("shop", "checkout", spec))?;
         let running = Running::start(folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state")?;
-        Ok(Self { stable, canary, running, folder })
+        Ok(Self { stable, canary, running, folder, namespace: "shop".to_owned(), shown: None })
+    }
+
+    /// Serves the manifests of a folder of `e2e`, as they are but for the addresses of the origins; options are those of `serin standalone`.
+    pub(crate) fn shown(name: &str, options: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (mut shown, stable, canary) = Shown::of(name)?;
+        write(folder.path(), MANIFESTS, &shown.read(MANIFESTS)?)?;
+        shown.options = options.iter().map(ToString::to_string).collect();
+        let running = Running::start_with(folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state", &shown.options)?;
+        Ok(Self { stable, canary, running, folder, namespace: name[..3].to_owned(), shown: Some(shown) })
+    }
+
+    /// The host of a site that the repository shows.
+    pub(crate) fn host(&self) -> String {
+        format!("{}.example", self.namespace)
+    }
+
+    /// Edits the manifests as somebody would who follows the folder's README.
+    pub(crate) fn change(&self, from: &str, to: &str) -> Result<()> {
+        let text = fs::read_to_string(self.folder.path().join(MANIFESTS))?;
+        ensure!(text.contains(from), "no {from:?} in\n{text}");
+        self.write(MANIFESTS, &text.replace(from, to))
+    }
+
+    /// The answer to a request of this host and path, with these headers.
+    pub(crate) fn ask(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+        get(self.running.http, path, &[&[("Host", host)], headers].concat())
     }
 
     /// Starts another process on the same folder and state, once the old one is gone.
     pub(crate) fn restart(&mut self) -> Result<()> {
-        self.running = Running::start(self.folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state")?;
+        let options = self.shown.as_ref().map(|shown| shown.options.as_slice()).unwrap_or_default();
+        self.running = Running::start_with(self.folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state", options)?;
         Ok(())
     }
 
@@ -73,7 +106,12 @@ impl Site {
 
     /// The release with its status.
     pub(crate) fn release(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&self.running.ask("/v1/releases/shop/checkout")?.body)?)
+        self.release_named("checkout")
+    }
+
+    /// The release of this name with its status.
+    pub(crate) fn release_named(&self, name: &str) -> Result<Value> {
+        Ok(serde_json::from_str(&self.running.ask(&format!("/v1/releases/{}/{name}", self.namespace))?.body)?)
     }
 
     /// A text of the release's status; empty while it has none.
@@ -83,14 +121,24 @@ impl Site {
 
     /// A condition of the release's status; null while it has none of that type.
     pub(crate) fn condition(&self, kind: &str) -> Result<Value> {
-        let conditions = self.release()?["status"]["conditions"].clone();
+        self.condition_of("checkout", kind)
+    }
+
+    /// A condition of the status of the release of this name; null while it has none of that type.
+    pub(crate) fn condition_of(&self, name: &str, kind: &str) -> Result<Value> {
+        let conditions = self.release_named(name)?["status"]["conditions"].clone();
         Ok(conditions.as_array().into_iter().flatten().find(|condition| condition["type"] == kind).cloned().unwrap_or_default())
     }
 
     /// Waits until the proxy serves a phase at a weight; what status says alone may be a moment ahead.
     pub(crate) fn reaches(&self, phase: &str, weight: &str) -> Result<()> {
-        eventually(&format!("{phase} at {weight} %"), PATIENCE, || {
-            let status = &self.release()?["status"];
+        self.reaches_named("checkout", phase, weight)
+    }
+
+    /// The same of the release of this name.
+    pub(crate) fn reaches_named(&self, name: &str, phase: &str, weight: &str) -> Result<()> {
+        eventually(&format!("{name} is {phase} at {weight} %"), PATIENCE, || {
+            let status = &self.release_named(name)?["status"];
             let conditions = status["conditions"].as_array().into_iter().flatten();
             let programmed =
                 conditions.filter(|condition| condition["type"] == "Programmed").any(|condition| condition["status"] == "True");
@@ -117,10 +165,10 @@ impl Site {
         })
     }
 
-    /// `serin COMMAND checkout -n shop --admin ...`, to its end.
+    /// `serin COMMAND checkout -n NAMESPACE --admin ...`, to its end.
     pub(crate) fn command(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = serin();
-        command.args(arguments).args(["checkout", "-n", "shop", "--admin", &self.running.admin.to_string()]);
+        command.args(arguments).args(["checkout", "-n", &self.namespace, "--admin", &self.running.admin.to_string()]);
         command.output().with_context(|| format!("serin {arguments:?}"))
     }
 }
