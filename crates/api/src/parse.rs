@@ -1,10 +1,11 @@
-//! From a CanaryRelease as it is written to valid types, with a finding for everything that is not as it should be.
+//! From objects as they are written to valid types, with a finding for everything that is not as it should be.
 //!
 //! All rules of the schema and its CEL rules are enforced here again: offline, in standalone mode, and for objects that were stored past the
 //! schema. Some rules are beyond CEL and are only here: falling steps, shares below one bucket, expressions that do not compile, and what
 //! this version does not serve yet.
 
 mod analysis;
+mod backend_policy;
 mod canary;
 mod operation;
 mod overrides;
@@ -20,6 +21,7 @@ use crate::finding::Finding;
 use crate::identity::Identity;
 use crate::release::{Canary, Override, Release, Scope, Split};
 use crate::spec::CanaryRelease;
+pub use backend_policy::{ParsedPolicy, parse_backend_policy};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 pub use quantity::percent_of_text;
@@ -78,7 +80,7 @@ pub fn parse_value(object: &Value) -> Parsed {
 
 fn of(metadata: Metadata, mut spec: Value) -> Parsed {
     let mut report = Report::default();
-    structure::check(&mut spec, &mut report);
+    structure::check("CanaryRelease", &mut spec, &mut report);
     let enabled = spec["enabled"].as_bool().unwrap_or(true);
 
     let scope = section(&spec, "scope", &mut report).and_then(|raw| scope::parse(&raw, &mut report));
@@ -168,6 +170,15 @@ impl Metadata {
     /// `namespace/name`.
     pub fn key(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+}
+
+/// All that is wrong with the own content of an object of a kind of serin's; `None` for other kinds.
+pub fn findings(kind: &str, object: &Value) -> Option<Vec<Finding>> {
+    match kind {
+        "CanaryRelease" => Some(parse_value(object).findings),
+        "BackendPolicy" => Some(parse_backend_policy(object).findings),
+        _ => None,
     }
 }
 

@@ -5,16 +5,16 @@
 //! CEL rules stand on the smallest node, never at the root or at `spec` and never with `oldSelf`: there they would refuse the status of
 //! objects that are stored already.
 
-use crate::CanaryRelease;
+use crate::{BackendPolicy, CanaryRelease};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube_core::{CustomResourceExt, Reason, Rule};
 use serde_json::{Number, Value};
 
-/// The CRDs of serin. Use this rather than `CanaryRelease::crd()`, which has not been put in order.
+/// The CRDs of serin, by name. Use this rather than `CanaryRelease::crd()`, which has not been put in order.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![in_order(CanaryRelease::crd())]
+    vec![in_order(BackendPolicy::crd()), in_order(CanaryRelease::crd())]
 }
 
 /// The CRD files: name and text of each, as they lie in `crds/`.

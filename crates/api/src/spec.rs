@@ -1,12 +1,13 @@
-//! The spec of a CanaryRelease as its author writes it: the types that the CRD is generated from.
+//! Specs as their authors write them: the types that the CRDs are generated from.
 //!
 //! Doc comments here are the descriptions that `kubectl explain` shows, so each ends with its default. Values are taken as they are written;
-//! [`crate::parse()`] turns them into the valid types of [`crate::release`].
+//! [`crate::parse()`] turns them into the valid types of [`crate::release`] and [`crate::backend`].
 
 // Two printer columns may well have one type.
 #![allow(clippy::duplicated_attributes)]
 
 mod analysis;
+mod backend_policy;
 mod canary;
 mod operation;
 mod scope;
@@ -18,6 +19,7 @@ pub use analysis::{
     AnalysisSpec, CheckSpec, ErrorRateCheck, ErrorRateVersusStable, FailureLimit, HttpCheck, LatencyCheck, LatencyVersusStable, NoTraffic,
     OnFail, PrometheusCheck,
 };
+pub use backend_policy::{BackendPolicy, BackendPolicySpec};
 pub use canary::{CanarySpec, LabelRequirement, LabelSelector, PathSpec, PathType, Relation, Scheme, WhenUnavailable};
 pub use operation::{Day, DrainSpec, HookSpec, Moment, ScheduleSpec, WhenUnreachable, Window, WorkloadKind, WorkloadRef, WorkloadsSpec};
 pub use scope::{RouteKind, RouteRef, ScopeSpec};

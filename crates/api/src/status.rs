@@ -1,12 +1,14 @@
-//! The status of a CanaryRelease: what serin tells, and what its next decision is made from.
+//! The status of a CanaryRelease: what serin tells, and what its next decision is made from. That of the other kinds is conditions alone.
 //!
 //! One writer, the leader, and always the whole status. Times are RFC 3339 UTC with milliseconds, percentages shortest decimals ("12.5"), both
 //! as text. What is absent is left out: a status holds no null.
 
+mod conditions;
 mod progress;
 mod report;
 mod serving;
 
+pub use conditions::ConditionsStatus;
 pub use progress::{Judgement, PausesStatus, ProgressStatus, RunningStep};
 pub use report::{
     AbortStatus, AnalysisStatus, CheckNumbers, CheckStatus, CommandStatus, FinalizeEdit, FinalizeRoute, FinalizeStatus, HistoryEntry,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use serin_api::parse_value;
+use serin_api::{parse_backend_policy, parse_value};
 
 /// Any JSON, now and then with the names of fields.
 fn anything() -> impl Strategy<Value = Value> {
@@ -91,6 +91,8 @@ proptest! {
     fn no_object_makes_the_parser_panic(object in anything(), spec in anything(), name in prop::sample::select(NAMES), member in anything()) {
         prop_assert!(parse_value(&object).release.is_none());
         let _ = parse_value(&json!({"metadata": object, "spec": spec}));
+        prop_assert!(parse_backend_policy(&object).policy.is_none());
+        let _ = parse_backend_policy(&json!({"metadata": object, "spec": spec}));
         let mut near = json!({
             "metadata": {"name": "checkout", "namespace": "shop"},
             "spec": {"scope": {"service": "checkout"}, "canary": {"service": "checkout-v2"}, "strategy": {"percentage": 10}},

@@ -1,5 +1,6 @@
 //! Services by name and port.
 
+use crate::policies::{self, DeclaredPolicy};
 use crate::unresolved::{Unresolved, and};
 use crate::{Key, Objects, Options};
 use k8s_openapi::api::core::v1::{Service, ServicePort};
@@ -49,6 +50,8 @@ pub(crate) enum Wanted<'a> {
 pub(crate) struct Backends<'o> {
     pub(crate) objects: &'o Objects,
     pub(crate) slices: BTreeMap<(&'o str, &'o str), Vec<&'o EndpointSlice>>,
+    /// The policy that holds for each Service.
+    pub(crate) policies: BTreeMap<(&'o str, &'o str), (&'o Key, &'o DeclaredPolicy)>,
     /// Objects are files.
     pub(crate) standalone: bool,
     /// How many more names may be compared for hints.
@@ -71,7 +74,9 @@ impl<'o> Backends<'o> {
                 slices.entry((key.namespace.as_str(), service.as_str())).or_default().push(slice.as_ref());
             }
         }
-        Self { objects, slices, standalone: options.standalone, comparisons: Cell::new(COMPARISONS), built: RefCell::default() }
+        let policies = policies::in_force(objects);
+        let comparisons = Cell::new(COMPARISONS);
+        Self { objects, slices, policies, standalone: options.standalone, comparisons, built: RefCell::default() }
     }
 
     /// The port of `service` that is wanted. `not` is a name that is not proposed in place of one that does not exist.
@@ -113,7 +118,7 @@ impl<'o> Backends<'o> {
     }
 
     /// The Service of the namespace whose name is closest, when it is close.
-    fn similar(&self, service: &Key, not: Option<&str>) -> Option<String> {
+    pub(crate) fn similar(&self, service: &Key, not: Option<&str>) -> Option<String> {
         let all = self.objects.services.range(Key::new(&*service.namespace, "")..).map(|(key, _)| key);
         let names = all.take_while(|key| key.namespace == service.namespace).map(|key| key.name.as_str());
         self.closest(&service.name, names.filter(|name| Some(*name) != not))

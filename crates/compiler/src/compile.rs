@@ -17,7 +17,7 @@ pub fn compile(objects: &Objects, options: &Options) -> Compiled {
     let judged: Vec<_> = objects.releases.values().map(|declared| judge.judge(declared)).collect();
     let config = config(objects, &lowered, &backends, &judged);
     let releases = objects.releases.keys().cloned().zip(judged.into_iter().map(|judged| judged.outcome)).collect();
-    Compiled { config, releases, ingresses: lowered.findings }
+    Compiled { config, releases, policies: backends.findings_of_policies(), ingresses: lowered.findings }
 }
 
 /// A release on one route.

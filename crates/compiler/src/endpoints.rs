@@ -65,7 +65,8 @@ impl<'o> Backends<'o> {
             }
         }
         draining.retain(|address| !ready.contains(address));
-        Backend { name: target.to_string(), ready: ready.into_iter().collect(), draining: draining.into_iter().collect() }
+        let (ready, draining) = (ready.into_iter().collect(), draining.into_iter().collect());
+        Backend { name: target.to_string(), ready, draining, path: self.path(&target.service) }
     }
 
     fn members(&self, target: &Target) -> Vec<Member<'o>> {

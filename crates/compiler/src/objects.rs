@@ -6,6 +6,7 @@ use crate::class;
 use crate::declared::Declared;
 use crate::need::{Need, Needed};
 use crate::pods::PodLabels;
+use crate::policies::DeclaredPolicy;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -26,6 +27,7 @@ pub struct Objects {
     pub(crate) ingresses: Shelf<Ingress>,
     pub(crate) classes: Shelf<IngressClass>,
     pub(crate) releases: Shelf<Declared>,
+    pub(crate) policies: Shelf<DeclaredPolicy>,
     pub(crate) pods: Shelf<PodLabels>,
     /// Which of the [`Need`]s were listed.
     pub(crate) known: BTreeSet<Need>,
@@ -149,8 +151,7 @@ impl Cached for AnyRelease {}
 impl sealed::Cached for AnyRelease {
     type Kept = Declared;
     fn key(&self) -> Key {
-        let text = |field: &str| self.0["metadata"][field].as_str().filter(|text| !text.is_empty());
-        Key::new(text("namespace").unwrap_or("default"), text("name").unwrap_or_default())
+        key_of(&self.0)
     }
     fn kept(self) -> Declared {
         Declared::new(self.key(), self.0)
@@ -158,6 +159,32 @@ impl sealed::Cached for AnyRelease {
     fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<Declared>> {
         &mut objects.releases
     }
+}
+
+/// A BackendPolicy of any shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnyBackendPolicy(
+    /// The whole object.
+    pub Value,
+);
+
+impl Cached for AnyBackendPolicy {}
+impl sealed::Cached for AnyBackendPolicy {
+    type Kept = DeclaredPolicy;
+    fn key(&self) -> Key {
+        key_of(&self.0)
+    }
+    fn kept(self) -> DeclaredPolicy {
+        DeclaredPolicy::new(&self.key(), &self.0)
+    }
+    fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<DeclaredPolicy>> {
+        &mut objects.policies
+    }
+}
+
+fn key_of(object: &Value) -> Key {
+    let text = |field: &str| object["metadata"][field].as_str().filter(|text| !text.is_empty());
+    Key::new(text("namespace").unwrap_or("default"), text("name").unwrap_or_default())
 }
 
 impl Cached for CanaryRelease {}

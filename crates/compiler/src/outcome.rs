@@ -22,6 +22,8 @@ pub struct Compiled {
     pub config: Config,
     /// Every CanaryRelease.
     pub releases: BTreeMap<Key, ReleaseOutcome>,
+    /// Every BackendPolicy, with what is wrong with it.
+    pub policies: BTreeMap<Key, Vec<Finding>>,
     /// Every Ingress of ours, with what is wrong with it; those of others are not here.
     pub ingresses: BTreeMap<Key, Vec<Finding>>,
 }

@@ -12,8 +12,6 @@ pub mod watch;
 mod world;
 pub mod writer;
 
-use kube::api::ApiResource;
-use kube::core::GroupVersionKind;
 use std::time::Duration;
 
 pub use clock::ServerClock;
@@ -38,9 +36,4 @@ pub fn client(mut config: kube::Config) -> kube::Result<kube::Client> {
     config.read_timeout = Some(READ_TIMEOUT);
     config.default_retry = false;
     kube::Client::try_from(config)
-}
-
-/// The kind that serin owns.
-pub(crate) fn canary_release() -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("serin.dev", "v1alpha1", "CanaryRelease"), "canaryreleases")
 }

@@ -9,19 +9,22 @@ mod metrics;
 mod pace;
 mod release;
 mod routes;
+mod told;
 
 use crate::admin::Name;
+use crate::kind::Kind;
 use crate::update::{Delta, StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
 use release::{Seen, Tracked};
 use serde_json::Value;
 use serin_api::{Condition, Finding, reason};
-use serin_compiler::{AnyRelease, Cached, Compiled, Key, Need, Needed, Objects, Options, compile};
+use serin_compiler::{AnyBackendPolicy, AnyRelease, Cached, Compiled, Key, Need, Needed, Objects, Options, compile};
 use serin_proxy::Counters;
 use serin_routing::{Policies, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use told::Told;
 
 /// All that one replica knows.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub struct Engine {
     /// The epoch that every worker serves, by uid.
     served: BTreeMap<String, u64>,
     releases: BTreeMap<Key, Tracked>,
+    backend_policies: Told,
 }
 
 /// Which kinds were listed: the first table waits for all of them.
@@ -79,6 +83,7 @@ impl Engine {
             table: None,
             served: BTreeMap::new(),
             releases: BTreeMap::new(),
+            backend_policies: Told::new(Kind::BackendPolicy),
         }
     }
 
@@ -90,6 +95,7 @@ impl Engine {
             Update::EndpointSlice(delta) => take(objects, delta, &mut self.listed.slices),
             Update::Ingress(delta) => take(objects, delta, &mut self.listed.ingresses),
             Update::IngressClass(delta) => take(objects, delta, &mut self.listed.classes),
+            Update::BackendPolicy(delta) => self.backend_policies.take(objects, delta, AnyBackendPolicy),
             Update::CanaryRelease(delta) => {
                 let matters = self.take_release(delta);
                 self.needs_may_differ |= matters;
@@ -113,11 +119,16 @@ impl Engine {
         Some(&self.needs)
     }
 
-    /// What the API server of standalone mode refuses of a release whose last good content serves on.
-    pub fn refused(&mut self, name: &Name, findings: Vec<Finding>) {
-        if let Some(tracked) = self.releases.get_mut(&key(name)) {
-            tracked.refused = findings;
-            tracked.wake();
+    /// What the API server of standalone mode refuses of an object whose last good content serves on.
+    pub fn refused(&mut self, kind: Kind, name: &Name, findings: Vec<Finding>) {
+        match kind {
+            Kind::BackendPolicy => self.backend_policies.refused(&key(name), findings),
+            Kind::CanaryRelease => {
+                if let Some(tracked) = self.releases.get_mut(&key(name)) {
+                    tracked.refused = findings;
+                    tracked.wake();
+                }
+            }
         }
     }
 
@@ -157,7 +168,7 @@ impl Engine {
     pub fn is_complete(&self) -> bool {
         let Listed { services, slices, ingresses, classes, releases } = self.listed;
         let needed = || self.has_table() || self.options.standalone || self.objects.has_what_it_needs();
-        services && slices && ingresses && classes && releases && needed()
+        services && slices && ingresses && classes && releases && self.backend_policies.is_listed() && needed()
     }
 
     /// The table of what is known now, if it is another one than the last. Equal input, equal table, no swap.
@@ -170,6 +181,7 @@ impl Engine {
         let same = self.version > 0 && compiled.config == self.compiled.config;
         if compiled != self.compiled {
             self.releases.values_mut().for_each(Tracked::wake);
+            self.backend_policies.wake();
         }
         self.compiled = compiled;
         if same {
@@ -193,7 +205,7 @@ impl Engine {
         self.table.as_deref()
     }
 
-    /// Decides each release, and says what is to be written now. Only the leader writes.
+    /// Decides each release, and says what is to be written now of each object. Only the leader writes.
     pub fn decide(&mut self, counters: &Counters, clock_skew: Option<SignedDuration>, now: Timestamp) -> Vec<StatusWrite> {
         if !self.is_complete() || self.stale {
             return Vec::new();
@@ -208,6 +220,7 @@ impl Engine {
                 writes.extend(tracked.decide(key, &seen, now));
             }
         }
+        writes.extend(self.backend_policies.decide(&self.compiled.policies, now));
         writes
     }
 
@@ -217,16 +230,22 @@ impl Engine {
     }
 
     /// A write went through, without the fields that the CRD of the cluster does not have.
-    pub fn written(&mut self, name: &Name, cut: Vec<String>) {
-        if let Some(tracked) = self.releases.get_mut(&key(name)) {
+    pub fn written(&mut self, kind: Kind, name: &Name, cut: Vec<String>) {
+        // Conditions alone have never had other fields.
+        if let (Kind::CanaryRelease, Some(tracked)) = (kind, self.releases.get_mut(&key(name))) {
             tracked.cut = cut;
         }
     }
 
-    /// A write onto this `resourceVersion` did not go through: the release is decided again in a moment.
-    pub fn write_failed(&mut self, name: &Name, from: &str, now: Timestamp) {
-        if let Some(tracked) = self.releases.get_mut(&key(name)) {
-            tracked.write_failed(from, now);
+    /// A write onto this `resourceVersion` did not go through: the object is decided on again in a moment.
+    pub fn write_failed(&mut self, kind: Kind, name: &Name, from: &str, now: Timestamp) {
+        match kind {
+            Kind::BackendPolicy => self.backend_policies.write_failed(&key(name), from, now),
+            Kind::CanaryRelease => {
+                if let Some(tracked) = self.releases.get_mut(&key(name)) {
+                    tracked.write_failed(from, now);
+                }
+            }
         }
     }
 
@@ -250,9 +269,12 @@ impl Engine {
         self.version > 0
     }
 
-    /// What is wrong with objects that have no status of ours: `kind namespace/name` and what to say.
+    /// What is wrong with objects that have no status of ours, or one that nobody can ask for where there is no API server:
+    /// `kind namespace/name` and what to say.
     pub fn complaints(&self) -> impl Iterator<Item = (String, &Finding)> {
-        self.compiled.ingresses.iter().flat_map(|(key, findings)| findings.iter().map(move |finding| (format!("Ingress {key}"), finding)))
+        let policies = self.compiled.policies.iter().filter(|_| self.options.standalone).map(|told| ("BackendPolicy", told));
+        let all = self.compiled.ingresses.iter().map(|told| ("Ingress", told)).chain(policies);
+        all.flat_map(|(kind, (key, findings))| findings.iter().map(move |finding| (format!("{kind} {key}"), finding)))
     }
 }
 

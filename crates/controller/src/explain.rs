@@ -10,7 +10,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serin_compiler::{AnyRelease, Objects, Options, compile};
+use serin_compiler::{AnyBackendPolicy, AnyRelease, Objects, Options, compile};
 use serin_proxy::{Explanation, explain};
 use serin_routing::{Policies, Table};
 use std::net::IpAddr;
@@ -74,6 +74,7 @@ pub fn objects_of<'m>(manifests: impl IntoIterator<Item = &'m Manifest>) -> anyh
             "Ingress" => read::<Ingress>(object).map(|object| objects.apply(object)),
             "IngressClass" => read::<IngressClass>(object).map(|object| objects.apply(object)),
             "Pod" => read::<Pod>(object).map(|object| objects.apply(object)),
+            "BackendPolicy" => Ok(objects.apply(AnyBackendPolicy(object))),
             "CanaryRelease" => Ok(objects.apply(AnyRelease(object))),
             _ => continue,
         };

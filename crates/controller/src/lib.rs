@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod engine;
 mod events;
 pub mod explain;
+pub mod kind;
 pub mod run;
 pub mod standalone;
 pub mod update;

@@ -2,6 +2,7 @@
 
 use crate::admin::{Ask, Name, Refusal};
 use crate::engine::Engine;
+use crate::kind::Kind;
 use crate::update::{StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
 use serin_api::Finding;
@@ -38,18 +39,22 @@ pub trait World {
 pub enum Input {
     /// Objects changed.
     Update(Update),
-    /// The file of a release has content that is refused, or no longer has.
-    Refused(Name, Vec<Finding>),
+    /// The file of an object of serin's has content that is refused, or no longer has.
+    Refused(Kind, Name, Vec<Finding>),
     /// A status was written; the CRD of the cluster does not have the fields that were cut.
     Written {
-        /// Of which release.
+        /// Of which kind.
+        kind: Kind,
+        /// Of which object.
         name: Name,
         /// Paths of fields.
         cut: Vec<String>,
     },
-    /// A status was not written: the release is to be decided again.
+    /// A status was not written: the object is to be decided on again.
     NotWritten {
-        /// Of which release.
+        /// Of which kind.
+        kind: Kind,
+        /// Of which object.
         name: Name,
         /// The `resourceVersion` that it was decided from.
         from: String,
@@ -102,9 +107,9 @@ pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut a
 fn take(engine: &mut Engine, input: Input) {
     match input {
         Input::Update(update) => engine.apply(update),
-        Input::Refused(name, findings) => engine.refused(&name, findings),
-        Input::Written { name, cut } => engine.written(&name, cut),
-        Input::NotWritten { name, from } => engine.write_failed(&name, &from, Timestamp::now()),
+        Input::Refused(kind, name, findings) => engine.refused(kind, &name, findings),
+        Input::Written { kind, name, cut } => engine.written(kind, &name, cut),
+        Input::NotWritten { kind, name, from } => engine.write_failed(kind, &name, &from, Timestamp::now()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What comes in from the world, and what goes out to it: the same for a cluster and for standalone mode.
 
 use crate::admin::Name;
+use crate::kind::Kind;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -17,6 +18,8 @@ pub enum Update {
     Ingress(Delta<Ingress>),
     /// Of IngressClasses.
     IngressClass(Delta<IngressClass>),
+    /// Of BackendPolicies, as they are stored.
+    BackendPolicy(Delta<Value>),
     /// Of CanaryReleases, as they are stored: one may hold what no type of ours takes.
     CanaryRelease(Delta<Value>),
     /// Of the Pods of one namespace, which a release asked for; of each only metadata.
@@ -37,7 +40,9 @@ pub enum Delta<K> {
 /// A status to write: always the whole, and only onto the object that the decision was made from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusWrite {
-    /// Which release.
+    /// Of which kind.
+    pub kind: Kind,
+    /// Which object.
     pub name: Name,
     /// `metadata.uid` of the object that was read.
     pub uid: String,
@@ -45,7 +50,7 @@ pub struct StatusWrite {
     pub resource_version: String,
     /// The status, without nulls.
     pub status: Value,
-    /// What to tell as Events of the release.
+    /// What to tell as Events of it; only a release has any.
     pub events: Vec<Event>,
 }
 

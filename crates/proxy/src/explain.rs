@@ -95,7 +95,8 @@ fn follow(table: &Table, facts: &RequestFacts<'_>, now: Timestamp, explanation: 
     explanation.path = Some(path.clone().into_owned());
     let route = table.lookup(&explanation.host, &path).ok_or(Failure::NoRoute)?;
     explanation.route = Some(RouteExplained::of(route));
-    let (mut backend, mut missing, mut forwarded) = (route.backend.as_deref(), Failure::NotResolved, path.clone());
+    let mut rewritten = None;
+    let mut backend = route.backend.as_deref().ok_or(Failure::NotResolved);
     if let Some(applied) = route.decider(facts) {
         let (release, side) = ReleaseExplained::of(applied, facts, now);
         let by_turn = release.side.is_none();
@@ -103,14 +104,17 @@ fn follow(table: &Table, facts: &RequestFacts<'_>, now: Timestamp, explanation: 
         if by_turn {
             return Ok(());
         }
-        if side == Side::Canary {
-            (backend, missing) = (applied.canary.as_deref(), Failure::CanaryUnavailable);
-            forwarded = route.rewrite(&applied.release, &path).into_owned().into();
+        backend = match side {
+            Side::Stable => applied.stable.as_deref().ok_or(Failure::NotResolved),
+            Side::Canary => applied.canary.as_deref().ok_or(Failure::CanaryUnavailable),
+        };
+        if let (Side::Canary, Ok(canary)) = (side, &backend) {
+            rewritten = Some(route.rewrite(&applied.release, canary, &path).into_owned());
         }
     }
-    let backend = backend.ok_or(missing)?;
+    let backend = backend?;
     explanation.backend = Some(backend.name.clone());
-    explanation.forwarded_path = Some(forwarded.into_owned());
+    explanation.forwarded_path = Some(rewritten.unwrap_or_else(|| backend.path(&path).into_owned()));
     Ok(())
 }
 

@@ -107,24 +107,24 @@ fn plan(worker: &Worker, client: &Client, client_ip: Option<IpAddr>, parts: &mut
     let path = target::path(&parts.uri)?;
     let route = view.table.lookup(&target::host(parts), &path).ok_or(Failure::NoRoute)?;
     let facts = RequestFacts { parts, client_ip };
-    let mut side = Side::Stable;
-    let mut uri = None;
-    let mut backend = route.backend.as_deref().ok_or(Failure::NotResolved);
-    if let Some(applied) = route.decider(&facts) {
-        side = decided(worker, applied, &facts, record);
-        backend = match side {
-            Side::Stable => applied.stable.as_deref().ok_or(Failure::NotResolved),
-            Side::Canary => {
-                uri = Some(target::forwarded(&parts.uri, &route.rewrite(&applied.release, &path)));
-                applied.canary.as_deref().ok_or(Failure::CanaryUnavailable)
-            }
-        };
-    }
-    let endpoints = view.endpoints(backend?, worker.index);
+    let applied = route.decider(&facts);
+    let side = applied.map_or(Side::Stable, |applied| decided(worker, applied, &facts, record));
+    let (backend, sent) = match (applied, side) {
+        (Some(applied), Side::Canary) => {
+            let canary = applied.canary.as_deref().ok_or(Failure::CanaryUnavailable)?;
+            (canary, route.rewrite(&applied.release, canary, &path))
+        }
+        (applied, _) => {
+            let stable = applied.map_or(&route.backend, |applied| &applied.stable);
+            let stable = stable.as_deref().ok_or(Failure::NotResolved)?;
+            (stable, stable.path(&path))
+        }
+    };
+    let endpoints = view.endpoints(backend, worker.index);
     if endpoints.serving(side).is_empty() {
         return Err(if side == Side::Canary { Failure::CanaryUnavailable } else { Failure::NoEndpoint });
     }
-    if let Some(uri) = uri.unwrap_or_else(|| target::forwarded(&parts.uri, &path)) {
+    if let Some(uri) = target::forwarded(&parts.uri, &sent) {
         let host = target::host_field(parts);
         parts.uri = uri;
         if let Some(host) = host {

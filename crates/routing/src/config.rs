@@ -108,7 +108,7 @@ pub enum PathMatch {
 }
 
 /// One port of one Service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Backend {
     /// `namespace/service:port`, for logs and metrics.
     pub name: String,
@@ -116,6 +116,9 @@ pub struct Backend {
     pub ready: Vec<SocketAddr>,
     /// Serving and terminating ones: used as stable while none is ready (KEP-1669), never as canary.
     pub draining: Vec<SocketAddr>,
+    /// What is put before the path of each request (Kong's Service path), in canonical spelling and without a slash at its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 /// One release, as the proxy serves it.

@@ -73,6 +73,7 @@ pub struct Backend {
     pub ready: Vec<SocketAddr>,
     /// Serving and terminating ones: used as stable while none is ready (KEP-1669), never as canary.
     pub draining: Vec<SocketAddr>,
+    path: Option<String>,
 }
 
 impl Table {
@@ -164,9 +165,10 @@ impl Route {
         self.deciders.of(facts)
     }
 
-    /// The path that the canary of `release` gets for `path`, which this route takes (S17).
-    pub fn rewrite<'a>(&self, release: &'a Release, path: &'a str) -> Cow<'a, str> {
-        release.path.as_ref().map_or(Cow::Borrowed(path), |how| rewrite::rewrite(how, &self.path, path))
+    /// The path that the canary of `release`, which is this backend, gets for `path`, which this route takes (S17): as the release
+    /// rewrites it, else as every request to that backend has it.
+    pub fn rewrite<'a>(&self, release: &'a Release, canary: &Backend, path: &'a str) -> Cow<'a, str> {
+        release.path.as_ref().map_or_else(|| canary.path(path), |how| rewrite::rewrite(how, &self.path, path))
     }
 }
 
@@ -196,6 +198,14 @@ impl RouteRelease {
 
 impl Backend {
     fn new(index: usize, backend: config::Backend) -> Self {
-        Self { index, name: backend.name, ready: backend.ready, draining: backend.draining }
+        Self { index, name: backend.name, ready: backend.ready, draining: backend.draining, path: backend.path }
+    }
+
+    /// The path that this backend gets for a canonical one: behind its own, where it has one. Nothing left is no slash more.
+    pub fn path<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        match self.path.as_deref() {
+            None | Some("") => Cow::Borrowed(path),
+            Some(own) => Cow::Owned([own, path].concat()),
+        }
     }
 }

@@ -4,6 +4,13 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+/// The CRDs, as they are shipped.
+pub const CRDS: &str = concat!(
+    include_str!("../../../crds/backendpolicies.serin.dev.yaml"),
+    "---\n",
+    include_str!("../../../crds/canaryreleases.serin.dev.yaml")
+);
+
 /// The port of every Service here; the endpoints have their own.
 pub const PORT: u16 = 80;
 

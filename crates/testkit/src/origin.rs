@@ -24,8 +24,10 @@ use tokio::sync::oneshot;
 
 /// The response header that carries an origin's label.
 pub const LABEL: &str = "x-origin";
-/// The response header that says which path and query the origin got.
+/// The response header that carries the target of the request, as it came.
 pub const TARGET: &str = "x-target";
+/// The response header that carries the `Host` of the request, as it came.
+pub const HOST: &str = "x-host";
 
 /// Between two lines of an endless answer.
 const TICK: Duration = Duration::from_millis(100);
@@ -181,6 +183,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let nth = state.requests.fetch_add(1, Ordering::Relaxed);
     let behaviour = *state.behaviour.lock().unwrap_or_else(PoisonError::into_inner);
     let target = request.uri().path_and_query().and_then(|target| HeaderValue::from_str(target.as_str()).ok());
+    let host = request.headers().get(http::header::HOST).cloned();
     // The body is read to its end, so that the connection can be used again.
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {
@@ -197,7 +200,9 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         *response.status_mut() = behaviour.status;
     }
     response.headers_mut().insert(LABEL, state.label.clone());
-    response.headers_mut().extend(target.map(|target| (HeaderName::from_static(TARGET), target)));
+    for (name, value) in [(TARGET, target), (HOST, host)] {
+        response.headers_mut().extend(value.map(|value| (HeaderName::from_static(name), value)));
+    }
     Ok(response)
 }
 
@@ -241,7 +246,8 @@ mod tests {
         stream.write_all(b"POST /path HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
-        assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.contains("x-origin: v2\r\nx-target: /path\r\n"), "{text}");
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.contains("x-origin: v2\r\n"), "{text}");
+        assert!(text.contains("x-target: /path\r\n") && text.contains("x-host: a\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\nv2\n"), "{text}");
         assert_eq!((origin.requests(), origin.connections()), (1, 1));
         Ok(())

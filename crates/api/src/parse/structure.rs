@@ -12,19 +12,23 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// The schema of a CanaryRelease's spec, and its patterns, compiled.
-static SPEC: LazyLock<(JSONSchemaProps, HashMap<String, Regex>)> = LazyLock::new(|| {
-    let versions = crds().into_iter().flat_map(|crd| crd.spec.versions);
-    let mut root = versions.filter_map(|version| version.schema?.open_api_v3_schema).next().unwrap_or_default();
-    let spec = root.properties.as_mut().and_then(|members| members.remove("spec")).unwrap_or_default();
-    let mut patterns = HashMap::new();
-    compile(&spec, &mut patterns);
-    (spec, patterns)
+/// The schemas of specs by kind, and their patterns, compiled.
+static SPECS: LazyLock<(HashMap<String, JSONSchemaProps>, HashMap<String, Regex>)> = LazyLock::new(|| {
+    let (mut specs, mut patterns) = (HashMap::new(), HashMap::new());
+    for crd in crds() {
+        let mut schemas = crd.spec.versions.into_iter().filter_map(|version| version.schema?.open_api_v3_schema);
+        if let Some(spec) = schemas.next().and_then(|mut root| root.properties.as_mut()?.remove("spec")) {
+            compile(&spec, &mut patterns);
+            specs.insert(crd.spec.names.kind, spec);
+        }
+    }
+    (specs, patterns)
 });
 
-/// Checks a spec, fills in its defaults, and says what is wrong.
-pub(super) fn check(spec: &mut Value, report: &mut Report) {
-    node(&SPEC.0, spec, "spec", report);
+/// Checks the spec of a kind, fills in its defaults, and says what is wrong.
+pub(super) fn check(kind: &str, spec: &mut Value, report: &mut Report) {
+    let schema = SPECS.0.get(kind).expect("each kind that is parsed has a CRD");
+    node(schema, spec, "spec", report);
 }
 
 fn compile(schema: &JSONSchemaProps, patterns: &mut HashMap<String, Regex>) {
@@ -66,8 +70,9 @@ fn node(schema: &JSONSchemaProps, value: &mut Value, field: &str, report: &mut R
                 "array" => "a list",
                 _ => "true or false, without quotes",
             };
-            let cure = if field == "spec" { "Write at least scope, canary and strategy into it." } else { "" };
-            report.invalid(field, format!("{} is {}; it must be {wanted}. {cure}", last(field), shown(value)).trim_end());
+            let required = || list(schema.required.iter().flatten().map(String::as_str));
+            let cure = if field == "spec" { format!(" Write at least {} into it.", required()) } else { String::new() };
+            report.invalid(field, format!("{} is {}; it must be {wanted}.{cure}", last(field), shown(value)));
         }
         (None, _) => {}
     }
@@ -164,7 +169,7 @@ fn text(schema: &JSONSchemaProps, text: &str, field: &str, report: &mut Report) 
 
 /// Whether a text is of the pattern that a schema asks for.
 fn fits(schema: &JSONSchemaProps, text: &str) -> bool {
-    let regex = schema.pattern.as_ref().and_then(|pattern| SPEC.1.get(pattern));
+    let regex = schema.pattern.as_ref().and_then(|pattern| SPECS.1.get(pattern));
     regex.is_none_or(|regex| regex.is_match(text))
 }
 

@@ -1,10 +1,10 @@
-//! The parser says of every object of `cases.yaml` what is written there.
+//! The parser says of every object of the lists of cases what is written there.
 
 mod cel;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use serin_api::{CanaryRelease, parse, parse_value, reason};
+use serin_api::{BackendPolicy, CanaryRelease, findings, parse, parse_backend_policy, parse_value, reason};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,25 +55,37 @@ impl Case {
     }
 }
 
-fn cases() -> Cases {
-    serde_saphyr::from_str(serin_api::CASES).expect("cases.yaml is a list of cases")
+/// The cases of each kind.
+fn cases() -> Vec<(&'static str, Cases)> {
+    let read = |text| serde_saphyr::from_str(text).expect("cases are a list of cases");
+    serin_api::CASES.iter().map(|(kind, text)| (*kind, read(text))).collect()
+}
+
+fn is_accepted(kind: &str, object: &Value) -> bool {
+    match kind {
+        "CanaryRelease" => parse_value(object).release.is_some(),
+        "BackendPolicy" => parse_backend_policy(object).policy.is_some(),
+        other => panic!("no cases are there of {other}"),
+    }
 }
 
 #[test]
 fn every_case_gets_its_verdict() {
-    let Cases { base, cases } = cases();
-    assert!(cases.len() >= 150);
     let mut wrong = Vec::new();
-    for case in &cases {
-        let parsed = parse_value(&case.object(&base));
-        let said: Vec<_> = parsed.findings.iter().map(|finding| (finding.field.as_str(), finding.reason)).collect();
-        let right = match (&case.verdict, &case.field, &case.reason) {
-            (Verdict::Accepted, None, None) => parsed.release.is_some() && said.is_empty(),
-            (Verdict::Refused, Some(field), Some(reason)) => parsed.release.is_none() && said.contains(&(field.as_str(), reason.as_str())),
-            _ => false,
-        };
-        if !right {
-            wrong.push(format!("{}: {:?} by {:?}, but the parser says {:#?}", case.says, case.verdict, case.by, parsed.findings));
+    for (kind, Cases { base, cases }) in cases() {
+        assert!(cases.len() >= if kind == "CanaryRelease" { 150 } else { 15 }, "{kind}");
+        for case in &cases {
+            let object = case.object(&base);
+            let (accepted, found) = (is_accepted(kind, &object), findings(kind, &object).expect("a kind of ours"));
+            let said: Vec<_> = found.iter().map(|finding| (finding.field.as_str(), finding.reason)).collect();
+            let right = match (&case.verdict, &case.field, &case.reason) {
+                (Verdict::Accepted, None, None) => accepted && said.is_empty(),
+                (Verdict::Refused, Some(field), Some(reason)) => !accepted && said.contains(&(field.as_str(), reason.as_str())),
+                _ => false,
+            };
+            if !right {
+                wrong.push(format!("{kind}: {}: {:?} by {:?}, but the parser says {found:#?}", case.says, case.verdict, case.by));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -81,21 +93,27 @@ fn every_case_gets_its_verdict() {
 
 #[test]
 fn what_the_schema_accepts_the_types_take_and_read_alike() {
-    let Cases { base, cases } = cases();
-    for case in cases.iter().filter(|case| case.by != Some(By::Schema)) {
-        let mut object = case.object(&base);
-        object["spec"].as_object_mut().expect("the base has a spec").retain(|_, member| !member.is_null());
-        let typed: CanaryRelease = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{}: {error}", case.says));
-        let (one, other) = (parse(&typed), parse_value(&object));
-        assert_eq!((one.release, one.findings), (other.release, other.findings), "{}", case.says);
+    for (kind, Cases { base, cases }) in cases() {
+        for case in cases.iter().filter(|case| case.by != Some(By::Schema)) {
+            let mut object = case.object(&base);
+            object["spec"].as_object_mut().expect("the base has a spec").retain(|_, member| !member.is_null());
+            if kind == "BackendPolicy" {
+                let typed: BackendPolicy = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{}: {error}", case.says));
+                let again = serde_json::to_value(typed).expect("it is JSON");
+                assert_eq!(parse_backend_policy(&again), parse_backend_policy(&object), "{}", case.says);
+                continue;
+            }
+            let typed: CanaryRelease = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{}: {error}", case.says));
+            let (one, other) = (parse(&typed), parse_value(&object));
+            assert_eq!((one.release, one.findings), (other.release, other.findings), "{}", case.says);
+        }
     }
 }
 
 #[test]
 fn every_message_is_a_sentence_and_every_reason_a_known_one() {
-    let Cases { base, cases } = cases();
-    for case in cases {
-        for finding in parse_value(&case.object(&base)).findings {
+    for (kind, Cases { base, cases }) in cases() {
+        for finding in cases.iter().flat_map(|case| findings(kind, &case.object(&base)).expect("a kind of ours")) {
             assert!(finding.message.ends_with(['.', '?']), "{finding}");
             assert!(reason::ALL.contains(&finding.reason), "{finding:?}");
             assert!(finding.field.starts_with("spec"), "{finding:?}");
@@ -105,7 +123,7 @@ fn every_message_is_a_sentence_and_every_reason_a_known_one() {
 
 #[test]
 fn refusing_cases_say_who_refuses() {
-    for case in cases().cases {
+    for case in cases().into_iter().flat_map(|(_, cases)| cases.cases) {
         assert_eq!(case.by.is_some(), case.verdict == Verdict::Refused, "{}", case.says);
         let beyond = case.reason.as_deref().is_some_and(|reason| reason != reason::INVALID_SPEC);
         assert!(!case.strict || case.by == Some(By::Schema), "{}: only the schema knows strict", case.says);

@@ -10,7 +10,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serin_compiler::{AnyRelease, Key, Need, Needed, Objects, Options, compile};
+use serin_compiler::{AnyBackendPolicy, AnyRelease, Key, Need, Needed, Objects, Options, compile};
 use std::path::Path;
 use std::{fs, io};
 
@@ -52,6 +52,7 @@ fn objects(text: &str, options: &Options) -> Objects {
             "EndpointSlice" => objects.apply(read::<EndpointSlice>(document)),
             "Ingress" => objects.apply(read::<Ingress>(document)),
             "IngressClass" => objects.apply(read::<IngressClass>(document)),
+            "BackendPolicy" => objects.apply(AnyBackendPolicy(document)),
             "CanaryRelease" => apply_release(&mut objects, document, options),
             other => panic!("a case has no {other}"),
         };

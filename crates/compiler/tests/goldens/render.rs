@@ -1,8 +1,8 @@
 //! What a reviewer wants to see of a compilation, one line a fact.
 
 use serin_api::{Finding, reason};
-use serin_compiler::{Compiled, ReleaseOutcome};
-use serin_routing::config::{Config, HostMatch, PathMatch, Release, Route};
+use serin_compiler::{Compiled, Key, ReleaseOutcome};
+use serin_routing::config::{Backend, Config, HostMatch, PathMatch, Release, Route};
 use std::fmt::Write;
 
 /// `edits` are long, and shown where they are what the case is about.
@@ -10,9 +10,16 @@ pub(crate) fn render(compiled: &Compiled, edits: bool) -> String {
     let mut text = String::new();
     let config = &compiled.config;
     section(&mut text, "routes", config.routes.iter().map(|r| route(config, r)));
-    section(&mut text, "backends", config.backends.iter().map(|b| format!("{}: ready {:?}, draining {:?}", b.name, b.ready, b.draining)));
+    section(&mut text, "backends", config.backends.iter().map(backend));
     section(&mut text, "releases", config.releases.iter().map(release));
     section(&mut text, "outcomes", compiled.releases.iter().flat_map(|(key, o)| outcome(&key.to_string(), o, edits)));
+    let policies = |(key, findings): (&Key, &Vec<Finding>)| {
+        let told: Vec<_> = findings.iter().map(finding).collect();
+        format!("{key}: {}", if told.is_empty() { "in force".to_owned() } else { told.join(" ") })
+    };
+    if !compiled.policies.is_empty() {
+        section(&mut text, "backend policies", compiled.policies.iter().map(policies));
+    }
     let ingresses =
         compiled.ingresses.iter().flat_map(|(key, findings)| findings.iter().map(move |f| format!("Ingress {key}: {}", finding(f))));
     section(&mut text, "findings on Ingresses", ingresses);
@@ -24,6 +31,11 @@ fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) 
     for line in lines {
         writeln!(text, "  {line}").expect("a String takes all");
     }
+}
+
+fn backend(backend: &Backend) -> String {
+    let path = backend.path.as_ref().map_or(String::new(), |path| format!(", path {path}"));
+    format!("{}: ready {:?}, draining {:?}{path}", backend.name, backend.ready, backend.draining)
 }
 
 fn route(config: &Config, route: &Route) -> String {

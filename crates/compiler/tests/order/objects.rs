@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use serin_api::CanaryRelease;
 use serin_api::identity::release_id;
-use serin_compiler::{AnyRelease, Key, Objects};
+use serin_compiler::{AnyBackendPolicy, AnyRelease, Key, Objects};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     Ingress,
     IngressClass,
     CanaryRelease,
+    BackendPolicy,
     Pod,
 }
 
@@ -28,8 +29,8 @@ pub(crate) struct Object {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Service, Self::EndpointSlice, Self::Ingress, Self::IngressClass, Self::CanaryRelease, Self::Pod];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Service, Self::EndpointSlice, Self::Ingress, Self::IngressClass, Self::CanaryRelease, Self::BackendPolicy, Self::Pod];
 
     pub(crate) fn replace(self, cache: &mut Objects, objects: Vec<Object>) -> bool {
         fn all<T: DeserializeOwned>(objects: Vec<Object>) -> Vec<T> {
@@ -42,6 +43,7 @@ impl Kind {
             Self::IngressClass => cache.replace::<IngressClass>(all(objects)),
             // Of one namespace the pods are never listed; those that are there count all the same.
             Self::Pod => cache.replace::<Pod>(all(objects)),
+            Self::BackendPolicy => cache.replace(objects.into_iter().map(|object| AnyBackendPolicy(object.value))),
             Self::CanaryRelease => cache.replace(objects.into_iter().map(|object| AnyRelease(object.value))),
         }
     }
@@ -68,6 +70,7 @@ impl Object {
             Kind::Ingress => cache.apply(self.clone().read::<Ingress>()),
             Kind::IngressClass => cache.apply(self.clone().read::<IngressClass>()),
             Kind::Pod => cache.apply(self.clone().read::<Pod>()),
+            Kind::BackendPolicy => cache.apply(AnyBackendPolicy(self.value.clone())),
             Kind::CanaryRelease => cache.apply(AnyRelease(self.value.clone())),
         }
     }
@@ -79,6 +82,7 @@ impl Object {
             Kind::Ingress => cache.delete::<Ingress>(&self.key()),
             Kind::IngressClass => cache.delete::<IngressClass>(&self.key()),
             Kind::Pod => cache.delete::<Pod>(&self.key()),
+            Kind::BackendPolicy => cache.delete::<AnyBackendPolicy>(&self.key()),
             Kind::CanaryRelease => cache.delete::<CanaryRelease>(&self.key()),
         }
     }
@@ -100,6 +104,7 @@ pub(crate) fn object() -> impl Strategy<Value = Object> {
                 "metadata": {"namespace": namespace, "name": name, "creationTimestamp": created}, "spec": spec}) }
         }),
         1 => classes().prop_map(|value| Object { kind: Kind::IngressClass, value }),
+        2 => policy().prop_map(|value| Object { kind: Kind::BackendPolicy, value }),
         2 => pod().prop_map(|value| Object { kind: Kind::Pod, value }),
         4 => release().prop_map(|value| Object { kind: Kind::CanaryRelease, value }),
     ]
@@ -111,6 +116,13 @@ pub(crate) fn younger_ingress() -> impl Strategy<Value = Object> {
         spec["ingressClassName"] = "ours".into();
         let metadata = json!({"namespace": "intruder", "name": "younger", "creationTimestamp": "2026-02-01T00:00:00Z"});
         Object { kind: Kind::Ingress, value: json!({"metadata": metadata, "spec": spec}) }
+    })
+}
+
+fn policy() -> impl Strategy<Value = Value> {
+    let path = select(vec![json!("/"), json!("/v1/"), json!("/a/../v2"), json!("/%2f"), json!("v1"), json!(null)]);
+    (select(NAMESPACES), select(&["p", "q"][..]), select(SERVICES), created(), path).prop_map(|(namespace, name, service, created, path)| {
+        json!({"metadata": {"namespace": namespace, "name": name, "creationTimestamp": created}, "spec": {"service": service, "path": path}})
     })
 }
 

@@ -6,8 +6,9 @@
 
 mod filter;
 
-use super::{FIELD_MANAGER, canary_release};
+use super::FIELD_MANAGER;
 use crate::admin::Name;
+use crate::kind::Kind;
 use crate::update::Event;
 use filter::{Filter, Told};
 use jiff::Timestamp;
@@ -72,7 +73,7 @@ async fn send_all(client: Client, instance: String, mut queue: mpsc::Receiver<To
 }
 
 fn stored(told: &Told, count: u32, instance: &str, now: Timestamp) -> Stored {
-    let kind = canary_release();
+    let kind = Kind::CanaryRelease.resource();
     let Told { name, uid, event } = told;
     Stored {
         action: Some(clipped(&event.reason, SHORT)),

@@ -8,7 +8,7 @@ mod gather;
 mod managers;
 mod needed;
 
-use super::canary_release;
+use crate::kind::Kind;
 use crate::update::{Delta, Update};
 use futures::stream::BoxStream;
 use futures::stream::select_all;
@@ -52,7 +52,13 @@ pub fn spawn(client: &Client, namespaces: &[String], updates: &mpsc::Sender<Upda
     watch("Ingress", Box::pin(follow(namespaced::<Ingress>(client, namespaces), Update::Ingress, Some, updates.clone())));
     let classes: Vec<Api<DeserializeGuard<IngressClass>>> = vec![Api::all(client.clone())];
     watch("IngressClass", Box::pin(follow(classes, Update::IngressClass, Some, updates.clone())));
-    watch("CanaryRelease", Box::pin(follow(releases(client, namespaces), Update::CanaryRelease, as_stored, updates.clone())));
+    for kind in Kind::ALL {
+        let update = match kind {
+            Kind::BackendPolicy => Update::BackendPolicy,
+            Kind::CanaryRelease => Update::CanaryRelease,
+        };
+        watch(kind.name(), Box::pin(follow(ours(kind, client, namespaces), update, as_stored, updates.clone())));
+    }
     tasks
 }
 
@@ -67,15 +73,15 @@ where
     }
 }
 
-fn releases(client: &Client, namespaces: &[String]) -> Vec<Api<DeserializeGuard<DynamicObject>>> {
-    let kind = canary_release();
+fn ours(kind: Kind, client: &Client, namespaces: &[String]) -> Vec<Api<DeserializeGuard<DynamicObject>>> {
+    let kind = kind.resource();
     match namespaces {
         [] => vec![Api::all_with(client.clone(), &kind)],
         some => some.iter().map(|namespace| Api::namespaced_with(client.clone(), namespace, &kind)).collect(),
     }
 }
 
-/// A release as it is stored, but for what [`read`] drops.
+/// An object of serin's as it is stored, but for what [`read`] drops.
 fn as_stored(object: DynamicObject) -> Option<Value> {
     serde_json::to_value(object).ok()
 }

@@ -7,6 +7,7 @@ use super::watch::NeededWatches;
 use super::writer::{Outcome, StatusWriter};
 use crate::admin::{Name, Refusal};
 use crate::events::refused;
+use crate::kind::Kind;
 use crate::run::{Input, World};
 use crate::update::{StatusWrite, Update};
 use jiff::SignedDuration;
@@ -56,24 +57,26 @@ impl World for Cluster {
 
     fn write(&mut self, write: StatusWrite) {
         let (writer, events, answer) = (self.writer.clone(), self.events.clone(), self.answer.clone());
-        let span = info_span!("status", namespace = write.name.namespace, name = write.name.name);
+        let span = info_span!("status", kind = write.kind.name(), namespace = write.name.namespace, name = write.name.name);
         let task = async move {
             let report = writer.write(&write).await;
             let input = match report.outcome {
                 Outcome::Written(_) | Outcome::Unchanged => {
                     events.tell(&write.name, &write.uid, &write.events);
-                    Input::Written { name: write.name, cut: report.cut }
+                    Input::Written { kind: write.kind, name: write.name, cut: report.cut }
                 }
                 outcome => {
                     match outcome {
                         Outcome::Refused(why) => {
                             tracing::warn!("status is not written: {why}");
-                            events.tell(&write.name, &write.uid, &[refused(&write.status, &why)]);
+                            if write.kind == Kind::CanaryRelease {
+                                events.tell(&write.name, &write.uid, &[refused(&write.status, &why)]);
+                            }
                         }
                         Outcome::Unanswered(why) => tracing::warn!("status is not written: {why}"),
                         outcome => tracing::debug!(?outcome, "status is not written"),
                     }
-                    Input::NotWritten { name: write.name, from: write.resource_version }
+                    Input::NotWritten { kind: write.kind, name: write.name, from: write.resource_version }
                 }
             };
             // The loop ends before its world does only when the process ends.

@@ -1,10 +1,10 @@
-//! What the leader writes: the whole status of one release, onto the object that it was decided from.
+//! What the leader writes: the whole status of one object, onto the one that it was decided from.
 
 mod reduce;
 mod served;
 
+use super::FIELD_MANAGER;
 use super::lease::Leadership;
-use super::{FIELD_MANAGER, canary_release};
 use crate::update::StatusWrite;
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
@@ -78,7 +78,7 @@ impl StatusWriter {
     }
 
     async fn write_reduced(&self, write: &StatusWrite) -> Report {
-        let schema = self.served.status_schema().await;
+        let schema = self.served.status_schema(write.kind).await;
         let (status, cut) = reduce(&write.status, schema.as_deref());
         let outcome = self.send(write, &status).await;
         if matches!(outcome, Outcome::Refused(_)) {
@@ -89,7 +89,7 @@ impl StatusWriter {
     }
 
     async fn send(&self, write: &StatusWrite, status: &Value) -> Outcome {
-        let kind = canary_release();
+        let kind = write.kind.resource();
         let body = json!({
             "apiVersion": kind.api_version,
             "kind": kind.kind,
@@ -142,6 +142,7 @@ fn outcome(answer: kube::Result<DynamicObject>, before: &str) -> Outcome {
 mod tests {
     use super::*;
     use crate::admin::Name;
+    use crate::kind::Kind;
     use std::cell::Cell;
     use std::time::Instant;
 
@@ -183,7 +184,9 @@ mod tests {
         writer.limit = Duration::from_millis(10);
         let name = Name { namespace: "shop".to_owned(), name: "checkout".to_owned() };
         let (uid, resource_version) = ("u".to_owned(), "7".to_owned());
-        let report = writer.write(&StatusWrite { name, uid, resource_version, status: json!({}), events: Vec::new() }).await;
+        let report = writer
+            .write(&StatusWrite { kind: Kind::CanaryRelease, name, uid, resource_version, status: json!({}), events: Vec::new() })
+            .await;
         assert_eq!(report.outcome, Outcome::Unanswered("no answer within 10ms".to_owned()));
     }
 

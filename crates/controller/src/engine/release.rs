@@ -6,6 +6,7 @@ use super::routes::Routes;
 use crate::admin::Name;
 use crate::client::{ABORT, COMMAND};
 use crate::events;
+use crate::kind::Kind;
 use crate::update::{Event, StatusWrite};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -185,6 +186,7 @@ impl Tracked {
         (self.last_write, self.waits_until) = (Some(now), now.checked_add(IN_FLIGHT).ok());
         self.told = std::mem::take(&mut self.untold);
         Some(StatusWrite {
+            kind: Kind::CanaryRelease,
             name: Name { namespace: key.namespace.clone(), name: key.name.clone() },
             uid,
             resource_version: self.object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned(),

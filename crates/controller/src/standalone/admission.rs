@@ -7,16 +7,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serin_api::{Condition, Finding, reason};
 
-/// Everything that is wrong with an object: with a CanaryRelease all that its own content shows, with another kind its shape.
+/// Everything that is wrong with an object: with a kind of serin's all that its own content shows, with another kind its shape.
 pub fn findings(kind: &str, object: &Value) -> Vec<Finding> {
     match kind {
-        "CanaryRelease" => serin_api::parse_value(object).findings,
         "Service" => shape::<Service>(object),
         "Pod" => shape::<Pod>(object),
         "EndpointSlice" => shape::<EndpointSlice>(object),
         "Ingress" => shape::<Ingress>(object),
         "IngressClass" => shape::<IngressClass>(object),
-        _ => Vec::new(),
+        ours => serin_api::findings(ours, object).unwrap_or_default(),
     }
 }
 

@@ -7,9 +7,6 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// The kind that is kept: all else is in the files.
-pub(crate) const KIND: &str = "CanaryRelease";
-
 /// The file, and what it holds.
 #[derive(Debug)]
 pub(crate) struct StateFile {
@@ -20,6 +17,7 @@ pub(crate) struct StateFile {
 #[derive(Serialize, Deserialize)]
 struct Content {
     version: u32,
+    /// And the other kinds of serin's: which of two objects is older must not change.
     releases: Vec<Kept>,
 }
 

@@ -4,6 +4,7 @@
 //! resourceVersion. What the API server would refuse is not stored: the last good content serves on.
 
 use super::manifests::{Key, Manifest};
+use crate::kind::Kind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -81,10 +82,10 @@ impl Store {
         self.objects.get(key)
     }
 
-    /// What `--state` keeps: the objects of one kind, whole.
-    pub fn kept(&self, kind: &str) -> Vec<Kept> {
-        let of_kind = self.objects.iter().filter(|(key, _)| key.kind == kind);
-        of_kind.map(|(_, stored)| Kept { object: stored.object.clone(), of_file: stored.of_file.clone(), good: stored.good }).collect()
+    /// What `--state` keeps: the objects of serin's own kinds, whole.
+    pub fn kept(&self) -> Vec<Kept> {
+        let ours = self.objects.iter().filter(|(key, _)| Kind::named(&key.kind).is_some());
+        ours.map(|(_, stored)| Kept { object: stored.object.clone(), of_file: stored.of_file.clone(), good: stored.good }).collect()
     }
 
     /// Objects as they were kept, before the files are read for the first time.
@@ -312,14 +313,16 @@ mod tests {
         store.annotate(&key(), &[("serin.dev/command", Some("pause@1"))]).unwrap();
         store.write_status(&key(), "2", json!({"phase": "Paused"})).unwrap();
         let mut restarted = Store::default();
-        restarted.restore(store.kept("CanaryRelease"));
+        restarted.restore(store.kept());
         assert!(replace(&mut restarted, file(json!({"weight": 1}), json!({"team": "shop"}))).is_empty());
         assert_eq!(restarted.object(&key()).unwrap().object, store.object(&key()).unwrap().object);
         replace(&mut restarted, file(json!({"weight": 2}), json!({})));
         let object = &restarted.object(&key()).unwrap().object;
         assert_eq!(object["metadata"]["generation"], 2);
         assert_eq!(object["metadata"]["annotations"], json!({"serin.dev/command": "pause@1"}));
-        assert!(store.kept("Secret").is_empty());
+        let service = Manifest { key: Key { kind: "Service".into(), ..key() }, object: json!({"kind": "Service"}), path: "a.yaml".into() };
+        replace(&mut store, BTreeMap::from([(service.key.clone(), Arc::new(service))]));
+        assert!(store.objects().count() == 1 && store.kept().is_empty(), "all else is in the files");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use super::admission;
 use super::edit::Edit;
 use super::manifests::{Folder, Key};
-use super::state_file::{self, StateFile};
+use super::state_file::StateFile;
 use super::store::{Admission, Change, Store};
 use crate::admin::{Name, Refusal};
+use crate::kind::Kind;
 use crate::run::{Input, World};
 use crate::update::{Delta, StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
@@ -105,17 +106,22 @@ impl Files {
             "EndpointSlice" => Some(Update::EndpointSlice(typed(key, value))),
             "Ingress" => Some(Update::Ingress(typed(key, value))),
             "IngressClass" => Some(Update::IngressClass(typed(key, value))),
-            "CanaryRelease" => Some(Update::CanaryRelease(value.map_or(Delta::Deleted(name.clone()), |v| Delta::Applied(Box::new(v))))),
-            _ => None,
+            ours => Kind::named(ours).map(|kind| {
+                let delta = value.map_or(Delta::Deleted(name.clone()), |value| Delta::Applied(Box::new(value)));
+                match kind {
+                    Kind::BackendPolicy => Update::BackendPolicy(delta),
+                    Kind::CanaryRelease => Update::CanaryRelease(delta),
+                }
+            }),
         };
-        let refused = object.filter(|_| key.kind == state_file::KIND).map(|stored| stored.refused.clone());
+        let refused = object.and_then(|stored| Some((Kind::named(&key.kind)?, stored.refused.clone())));
         self.inputs.extend(update.map(Input::Update));
-        self.inputs.extend(refused.map(|findings| Input::Refused(name, findings)));
+        self.inputs.extend(refused.map(|(kind, findings)| Input::Refused(kind, name, findings)));
     }
 
     fn save(&mut self) -> anyhow::Result<()> {
         match &mut self.state {
-            Some(state) => state.save(self.store.kept(state_file::KIND)),
+            Some(state) => state.save(self.store.kept()),
             None => Ok(()),
         }
     }
@@ -155,7 +161,7 @@ impl World for Files {
     fn need(&mut self, _: &BTreeSet<Need>) {}
 
     fn write(&mut self, write: StatusWrite) {
-        let key = release(&write.name);
+        let key = key_of(write.kind, &write.name);
         for event in &write.events {
             tracing::info!(release = %format_args!("{}/{}", key.namespace, key.name), reason = event.reason, "{}", event.message);
         }
@@ -164,12 +170,12 @@ impl World for Files {
                 self.save_or_tell();
                 self.tell(&Change::Applied(key));
             }
-            Err(_) => self.inputs.push_back(Input::NotWritten { name: write.name, from: write.resource_version }),
+            Err(_) => self.inputs.push_back(Input::NotWritten { kind: write.kind, name: write.name, from: write.resource_version }),
         }
     }
 
     fn annotate(&mut self, name: &Name, patch: &[(String, Option<String>)]) -> Result<(), Refusal> {
-        let key = release(name);
+        let key = key_of(Kind::CanaryRelease, name);
         let patch: Vec<(&str, Option<&str>)> = patch.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
         self.store.annotate(&key, &patch).map_err(|_| Refusal::NotFound)?;
         self.save_or_tell();
@@ -196,8 +202,8 @@ impl Admission for Rules {
     }
 }
 
-fn release(name: &Name) -> Key {
-    Key { kind: state_file::KIND.to_owned(), namespace: name.namespace.clone(), name: name.name.clone() }
+fn key_of(kind: Kind, name: &Name) -> Key {
+    Key { kind: kind.name().to_owned(), namespace: name.namespace.clone(), name: name.name.clone() }
 }
 
 /// A kind of Kubernetes' own. One that was refused from the start does not parse: it is as if it were not there.
@@ -209,12 +215,13 @@ fn typed<K: DeserializeOwned>(key: &Key, object: Option<Value>) -> Delta<K> {
 }
 
 /// A folder is complete from the start.
-fn empty_lists() -> [Update; 5] {
+fn empty_lists() -> [Update; 6] {
     [
         Update::Service(Delta::Listed(Vec::new())),
         Update::EndpointSlice(Delta::Listed(Vec::new())),
         Update::Ingress(Delta::Listed(Vec::new())),
         Update::IngressClass(Delta::Listed(Vec::new())),
+        Update::BackendPolicy(Delta::Listed(Vec::new())),
         Update::CanaryRelease(Delta::Listed(Vec::new())),
     ]
 }

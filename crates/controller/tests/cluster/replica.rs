@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use serin_controller::cluster::lease::{self, Options, Times};
 use serin_controller::cluster::writer::StatusWriter;
 use serin_controller::cluster::{ServerClock, lease::Leadership};
+use serin_controller::kind::Kind;
 use serin_controller::update::StatusWrite;
 use serin_testkit::cluster::Cluster;
 use serin_testkit::process::{Process, shift_clock};
@@ -108,6 +109,7 @@ impl Replica {
         let list = releases(&self.client, &self.namespace).list(&ListParams::default()).await?;
         let object = list.items.first().context("no release")?;
         let write = StatusWrite {
+            kind: Kind::CanaryRelease,
             name: named(&self.namespace, object.metadata.name.as_deref().unwrap_or_default()),
             uid: object.metadata.uid.clone().context("no uid")?,
             resource_version: object.metadata.resource_version.clone().context("no resourceVersion")?,

@@ -16,6 +16,8 @@ fn the_rights_are_those_that_serin_needs_and_no_others() -> Result<()> {
         ("watch", "services", "default"),
         ("watch", "pods", "default"),
         ("patch", "canaryreleases.serin.dev --subresource=status", "default"),
+        ("watch", "backendpolicies.serin.dev", "default"),
+        ("patch", "backendpolicies.serin.dev --subresource=status", "default"),
         ("create", "events.events.k8s.io", "default"),
         ("update", "leases.coordination.k8s.io/serin", "rights"),
     ];
@@ -27,6 +29,7 @@ fn the_rights_are_those_that_serin_needs_and_no_others() -> Result<()> {
         ("get", "secrets", "rights"),
         ("patch", "canaryreleases.serin.dev", "default"),
         ("update", "canaryreleases.serin.dev --subresource=status", "default"),
+        ("patch", "backendpolicies.serin.dev", "default"),
         ("patch", "services", "default"),
         ("patch", "ingresses.networking.k8s.io", "default"),
         ("update", "leases.coordination.k8s.io/serin", "default"),

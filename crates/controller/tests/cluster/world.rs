@@ -25,7 +25,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(crate) fn shared() -> Result<&'static Cluster> {
     static PREPARED: OnceLock<Result<(), String>> = OnceLock::new();
     let cluster = Cluster::shared()?;
-    let prepared = PREPARED.get_or_init(|| cluster.apply_crds(CRD).map_err(|error| format!("{error:#}")));
+    let prepared = PREPARED.get_or_init(|| cluster.apply_crds(manifests::CRDS).map_err(|error| format!("{error:#}")));
     prepared.as_ref().map_err(|error| anyhow::Error::msg(error.clone()))?;
     Ok(cluster)
 }

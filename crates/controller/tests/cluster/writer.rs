@@ -7,6 +7,7 @@ use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use serin_controller::cluster::lease::{self, Leadership, Options, Times};
 use serin_controller::cluster::writer::{Outcome, StatusWriter};
+use serin_controller::kind::Kind;
 use serin_controller::update::StatusWrite;
 use serin_testkit::cluster::Cluster;
 use std::time::Duration;
@@ -43,6 +44,7 @@ impl Leader {
     async fn decided(&self, status: Value) -> Result<StatusWrite> {
         let object = releases(&self.user, self.namespace).get("checkout").await?;
         Ok(StatusWrite {
+            kind: Kind::CanaryRelease,
             name: named(self.namespace, "checkout"),
             uid: object.metadata.uid.context("no uid")?,
             resource_version: object.metadata.resource_version.context("no resourceVersion")?,

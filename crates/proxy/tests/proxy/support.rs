@@ -74,7 +74,7 @@ pub(crate) fn route(prefix: &str, backend: usize, releases: Vec<RouteRelease>) -
 }
 
 pub(crate) fn backend(name: &str, ready: &[SocketAddr]) -> Backend {
-    Backend { name: name.into(), ready: ready.into(), draining: Vec::new() }
+    Backend { name: name.into(), ready: ready.into(), ..Backend::default() }
 }
 
 pub(crate) fn release(buckets: u32, k: u32) -> Release {

@@ -40,7 +40,7 @@ fn release(traffic: Traffic) -> Release {
 
 fn config(release: Release) -> Config {
     let applied = RouteRelease { release: 0, stable: Some(0), canary: Some(1) };
-    let backend = |name: &str| Backend { name: name.into(), ready: Vec::new(), draining: Vec::new() };
+    let backend = |name: &str| Backend { name: name.into(), ..Backend::default() };
     Config {
         routes: vec![serin_routing::config::Route { backend: Some(0), releases: vec![applied], ..route("* /shop") }],
         backends: vec![backend("shop/checkout:80"), backend("shop/checkout-v2:80")],
@@ -121,7 +121,8 @@ fn route_names_both_sides_and_rewrites_for_the_canary() {
     let applied = &route.releases()[0];
     assert_eq!(route.backend.as_ref().map(|b| b.name.as_str()), Some("shop/checkout:80"));
     assert_eq!(applied.canary.as_ref().map(|b| (b.name.as_str(), b.index)), Some(("shop/checkout-v2:80", 1)));
-    assert_eq!(route.rewrite(&applied.release, "/shop/cart"), "/v2/cart");
+    let canary = applied.canary.as_ref().expect("a canary");
+    assert_eq!(route.rewrite(&applied.release, canary, "/shop/cart"), "/v2/cart");
 }
 
 #[test]

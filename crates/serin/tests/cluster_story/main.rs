@@ -12,6 +12,7 @@ mod life;
 mod malformed;
 mod manual;
 mod memory;
+mod policies;
 mod refused;
 mod rules;
 mod site;

@@ -29,7 +29,7 @@ pub(crate) const HOST: &str = "shop.example";
 pub(crate) fn shared() -> Result<&'static Cluster> {
     static PREPARED: OnceLock<Result<(), String>> = OnceLock::new();
     let cluster = Cluster::shared()?;
-    let prepared = PREPARED.get_or_init(|| cluster.apply_crds(CRD).map_err(|error| format!("{error:#}")));
+    let prepared = PREPARED.get_or_init(|| cluster.apply_crds(manifests::CRDS).map_err(|error| format!("{error:#}")));
     prepared.as_ref().map_err(|error| anyhow::Error::msg(error.clone()))?;
     Ok(cluster)
 }

@@ -12,6 +12,7 @@ mod identities;
 mod metrics;
 mod offline;
 mod pods;
+mod policies;
 mod restart;
 mod rules;
 mod running;

@@ -1,8 +1,8 @@
-//! The schema that the API server serves for our kind.
+//! The schemas that the API server serves for our kinds.
 //!
 //! It is read from `/openapi/v3`, which every authenticated user may read; reading the CRD itself would be one more right.
 
-use super::super::canary_release;
+use crate::kind::Kind;
 use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -10,6 +10,7 @@ use kube::Client;
 use kube::api::ApiResource;
 use kube::client::Body;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -20,7 +21,7 @@ const FRESH: Duration = Duration::from_secs(10);
 /// How long a call may take; it leaves the write that waits for it some of its time.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The served schema of `status`, shared by all who write.
+/// The served schemas of `status`, shared by all who write.
 #[derive(Clone)]
 pub(super) struct Served {
     client: Client,
@@ -31,7 +32,7 @@ pub(super) struct Served {
 struct Known {
     at: Option<Instant>,
     etag: Option<HeaderValue>,
-    status: Option<Arc<Value>>,
+    status: BTreeMap<Kind, Arc<Value>>,
 }
 
 impl Served {
@@ -39,13 +40,13 @@ impl Served {
         Self { client, known: Arc::default() }
     }
 
-    /// The schema of `status`; none while it cannot be read: then a status is sent as it is, and the API server answers.
-    pub(super) async fn status_schema(&self) -> Option<Arc<Value>> {
+    /// The schema of a kind's `status`; none while it cannot be read: then a status is sent as it is, and the API server answers.
+    pub(super) async fn status_schema(&self, kind: Kind) -> Option<Arc<Value>> {
         let mut known = self.known.lock().await;
         if known.at.is_none_or(|at| at.elapsed() >= FRESH) {
             known.read(&self.client).await;
         }
-        known.status.clone()
+        known.status.get(&kind).cloned()
     }
 
     /// The next write asks again.
@@ -66,20 +67,20 @@ impl Known {
     }
 
     async fn ask(&mut self, client: &Client) -> anyhow::Result<()> {
-        let kind = canary_release();
-        let mut request = Request::get(format!("/openapi/v3/apis/{}", kind.api_version)).body(Body::empty())?;
+        let mut request = Request::get(format!("/openapi/v3/apis/{}", Kind::CanaryRelease.resource().api_version)).body(Body::empty())?;
         if let Some(etag) = &self.etag {
             request.headers_mut().insert(IF_NONE_MATCH, etag.clone());
         }
         let answer = client.send(request).await?;
         match answer.status() {
             StatusCode::NOT_MODIFIED => {}
-            // The CRD is not installed; when it is, it may be another one.
-            StatusCode::NOT_FOUND => (self.etag, self.status) = (None, None),
+            // No CRD is installed; when one is, it may be another one.
+            StatusCode::NOT_FOUND => (self.etag, self.status) = (None, BTreeMap::new()),
             StatusCode::OK => {
                 let etag = answer.headers().get(ETAG).cloned();
                 let document: Value = serde_json::from_slice(&answer.into_body().collect().await?.to_bytes())?;
-                (self.etag, self.status) = (etag, status_of(&document, &kind).map(Arc::new));
+                let served = |kind: Kind| Some((kind, Arc::new(status_of(&document, &kind.resource())?)));
+                (self.etag, self.status) = (etag, Kind::ALL.into_iter().filter_map(served).collect());
             }
             other => anyhow::bail!("the API server answered {other}"),
         }
@@ -110,7 +111,10 @@ mod tests {
         };
         let list = json!({"x-kubernetes-group-version-kind": [{"group": "serin.dev", "version": "v1alpha1", "kind": "CanaryReleaseList"}]});
         let schemas = json!({"a": list, "b": schema("CanaryRelease", "ours"), "c": schema("Consumer", "other"), "d": {}});
-        assert_eq!(status_of(&json!({"components": {"schemas": schemas}}), &canary_release()), Some(json!({"title": "ours"})));
-        assert_eq!(status_of(&json!({}), &canary_release()), None);
+        assert_eq!(
+            status_of(&json!({"components": {"schemas": schemas}}), &Kind::CanaryRelease.resource()),
+            Some(json!({"title": "ours"}))
+        );
+        assert_eq!(status_of(&json!({}), &Kind::CanaryRelease.resource()), None);
     }
 }

@@ -1,0 +1,54 @@
+//! The kinds that serin owns.
+
+use kube::api::ApiResource;
+use kube::core::GroupVersionKind;
+
+/// A kind of `serin.dev/v1alpha1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// How a Service is spoken to.
+    BackendPolicy,
+    /// A release.
+    CanaryRelease,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::BackendPolicy, Self::CanaryRelease];
+
+    /// As objects name it.
+    pub fn name(self) -> &'static str {
+        self.names().0
+    }
+
+    /// The kind that objects name so.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// As the API server's paths name it.
+    pub(crate) fn resource(self) -> ApiResource {
+        let (kind, plural) = self.names();
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("serin.dev", "v1alpha1", kind), plural)
+    }
+
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::BackendPolicy => ("BackendPolicy", "backendpolicies"),
+            Self::CanaryRelease => ("CanaryRelease", "canaryreleases"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_a_crd_of_these_names() {
+        let crds = serin_api::crds();
+        let of_crds: Vec<_> = crds.iter().map(|crd| (crd.spec.names.kind.as_str(), crd.spec.names.plural.as_str())).collect();
+        assert_eq!(Kind::ALL.map(Kind::names).to_vec(), of_crds);
+        assert_eq!((Kind::named("CanaryRelease"), Kind::named("Service")), (Some(Kind::CanaryRelease), None));
+    }
+}
