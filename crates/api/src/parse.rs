@@ -5,8 +5,10 @@
 //! this version does not serve yet.
 
 mod analysis;
+mod auth_policy;
 mod backend_policy;
 mod canary;
+mod consumer;
 mod operation;
 mod overrides;
 mod quantity;
@@ -21,7 +23,9 @@ use crate::finding::Finding;
 use crate::identity::Identity;
 use crate::release::{Canary, Override, Release, Scope, Split};
 use crate::spec::CanaryRelease;
+pub use auth_policy::{ParsedAuthPolicy, parse_auth_policy};
 pub use backend_policy::{ParsedPolicy, parse_backend_policy};
+pub use consumer::{ParsedConsumer, parse_consumer};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 pub use quantity::percent_of_text;
@@ -177,7 +181,9 @@ impl Metadata {
 pub fn findings(kind: &str, object: &Value) -> Option<Vec<Finding>> {
     match kind {
         "CanaryRelease" => Some(parse_value(object).findings),
+        "AuthPolicy" => Some(parse_auth_policy(object).findings),
         "BackendPolicy" => Some(parse_backend_policy(object).findings),
+        "Consumer" => Some(parse_consumer(object).findings),
         _ => None,
     }
 }

@@ -14,6 +14,9 @@
 //! | Skewed | shares of identities and of requests differ (S7) | [`FEW_IDENTITIES`]; [`EVEN`] |
 //! | Stalled | nothing goes on until someone acts | [`ABORTED`], [`NOT_ACCEPTED`]; [`NOT_STALLED`] |
 //!
+//! A Consumer and an AuthPolicy have the first four. Their ResolvedRefs may be False for [`SECRET_NOT_FOUND`], [`SECRET_KEY_NOT_FOUND`] and
+//! [`INVALID_SECRET`], and a Consumer's Programmed for [`NO_POLICY`].
+//!
 //! Reasons before the semicolon stand with True, those after it with False; Accepted, ResolvedRefs, Programmed and Ready may be False for any
 //! of the latter.
 
@@ -42,7 +45,10 @@ pub mod condition {
     /// Nothing goes on until someone acts; kstatus reads it.
     pub const STALLED: &str = "Stalled";
 
-    /// All of them, in the order of status.
+    /// Those of a Consumer and of an AuthPolicy, in the order of status.
+    pub const OF_IDENTITY: [&str; 4] = [ACCEPTED, RESOLVED_REFS, PROGRAMMED, READY];
+
+    /// Those of a CanaryRelease, all of them, in the order of status.
     pub const ALL: [&str; 11] =
         [ACCEPTED, RESOLVED_REFS, PROGRAMMED, READY, PROGRESSING, PROMOTED, FINISHED, READY_TO_FINALIZE, DEGRADED, SKEWED, STALLED];
 }
@@ -87,6 +93,14 @@ reasons! {
     UNSUPPORTED_SERVICE = "UnsupportedService";
     /// The pods behind the Service are not known, so no endpoint is on a side.
     PODS_UNKNOWN = "PodsUnknown";
+    /// A Secret does not exist.
+    SECRET_NOT_FOUND = "SecretNotFound";
+    /// The Secret has no such key.
+    SECRET_KEY_NOT_FOUND = "SecretKeyNotFound";
+    /// What the Secret holds is not what is asked for, such as a hash of a password or a JSON Web Key Set.
+    INVALID_SECRET = "InvalidSecret";
+    /// No AuthPolicy looks for this Consumer.
+    NO_POLICY = "NoPolicy";
     /// A route names a backend of a kind that serin does not send to; told of the route.
     UNSUPPORTED_BACKEND = "UnsupportedBackend";
     /// A path of type ImplementationSpecific is taken as a prefix; told of the route.

@@ -5,7 +5,7 @@
 //! CEL rules stand on the smallest node, never at the root or at `spec` and never with `oldSelf`: there they would refuse the status of
 //! objects that are stored already.
 
-use crate::{BackendPolicy, CanaryRelease};
+use crate::{AuthPolicy, BackendPolicy, CanaryRelease, Consumer};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
@@ -14,7 +14,7 @@ use serde_json::{Number, Value};
 
 /// The CRDs of serin, by name. Use this rather than `CanaryRelease::crd()`, which has not been put in order.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![in_order(BackendPolicy::crd()), in_order(CanaryRelease::crd())]
+    [AuthPolicy::crd(), BackendPolicy::crd(), CanaryRelease::crd(), Consumer::crd()].into_iter().map(in_order).collect()
 }
 
 /// The CRD files: name and text of each, as they lie in `crds/`.

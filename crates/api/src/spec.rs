@@ -1,16 +1,19 @@
 //! Specs as their authors write them: the types that the CRDs are generated from.
 //!
 //! Doc comments here are the descriptions that `kubectl explain` shows, so each ends with its default. Values are taken as they are written;
-//! [`crate::parse()`] turns them into the valid types of [`crate::release`] and [`crate::backend`].
+//! [`crate::parse()`] turns them into the valid types of [`crate::release`], [`crate::backend`] and [`crate::auth`].
 
 // Two printer columns may well have one type.
 #![allow(clippy::duplicated_attributes)]
 
 mod analysis;
+mod auth_policy;
 mod backend_policy;
 mod canary;
+mod consumer;
 mod operation;
 mod scope;
+mod secret;
 mod split;
 mod strategy;
 mod value;
@@ -19,10 +22,15 @@ pub use analysis::{
     AnalysisSpec, CheckSpec, ErrorRateCheck, ErrorRateVersusStable, FailureLimit, HttpCheck, LatencyCheck, LatencyVersusStable, NoTraffic,
     OnFail, PrometheusCheck,
 };
+pub use auth_policy::{
+    Anonymous, AuthPolicy, AuthPolicySpec, AuthScopeSpec, BasicAuthSpec, JwksSpec, JwtSpec, KeyAuthSpec, MethodSpec, TrustedHeadersSpec,
+};
 pub use backend_policy::{BackendPolicy, BackendPolicySpec};
 pub use canary::{CanarySpec, LabelRequirement, LabelSelector, PathSpec, PathType, Relation, Scheme, WhenUnavailable};
+pub use consumer::{Consumer, ConsumerSpec, CredentialSpec, KeyCredential, PasswordCredential, TokenCredential};
 pub use operation::{Day, DrainSpec, HookSpec, Moment, ScheduleSpec, WhenUnreachable, Window, WorkloadKind, WorkloadRef, WorkloadsSpec};
 pub use scope::{RouteKind, RouteRef, ScopeSpec};
+pub use secret::{SecretKeyRef, SecretRef};
 pub use split::{OverrideSpec, Side, SplitBy, SplitSpec, ValueMatch};
 pub use strategy::{BlueGreenSpec, GroupsSpec, LinearSpec, StepSpec, StrategySpec, WeightsSpec};
 pub(crate) use value::words;

@@ -3,11 +3,13 @@
 //! One writer, the leader, and always the whole status. Times are RFC 3339 UTC with milliseconds, percentages shortest decimals ("12.5"), both
 //! as text. What is absent is left out: a status holds no null.
 
+mod auth;
 mod conditions;
 mod progress;
 mod report;
 mod serving;
 
+pub use auth::{AuthPolicyStatus, ConsumerStatus, ResolvedAuthPolicy, ResolvedConsumer};
 pub use conditions::ConditionsStatus;
 pub use progress::{Judgement, PausesStatus, ProgressStatus, RunningStep};
 pub use report::{

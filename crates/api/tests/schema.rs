@@ -128,7 +128,9 @@ fn every_printer_column_reads_a_field_of_the_schema() {
                 ["Phase", "Weight", "Measured", "Step", "Verdict", "Stable", "Canary", "Revision", "Age", "Message"]
             );
         }
-        let mut paths = BTreeSet::from([".metadata.creationTimestamp".to_owned()]);
+        // A condition has all types, so its status is one scalar too.
+        let ready = ".status.conditions[?(@.type==\"Ready\")].status";
+        let mut paths = BTreeSet::from([".metadata.creationTimestamp".to_owned(), ready.to_owned()]);
         each_of(&crd, |node| {
             if node.schema.get("type").is_some_and(|kind| kind == "string") {
                 paths.insert(node.path.clone());

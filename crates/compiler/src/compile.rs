@@ -4,10 +4,11 @@ use crate::backends::{Backends, Target};
 use crate::ingress::{self, Lowered};
 use crate::judge::{Judge, Judged, On};
 use crate::scope::Precedence;
-use crate::{Compiled, Objects, Options};
+use crate::{Compiled, Objects, Options, auth};
 use serin_routing::Config;
 use serin_routing::config::{Auth, Route, RouteRelease};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is served of these objects, and what their authors are told. Equal objects give an equal result.
 pub fn compile(objects: &Objects, options: &Options) -> Compiled {
@@ -15,9 +16,14 @@ pub fn compile(objects: &Objects, options: &Options) -> Compiled {
     let lowered = ingress::lower(objects, options, &backends);
     let judge = Judge::new(objects, &lowered, &backends, &options.own_namespace);
     let judged: Vec<_> = objects.releases.values().map(|declared| judge.judge(declared)).collect();
-    let config = config(objects, &lowered, &backends, &judged);
+    let resolved = objects.resolved(options);
+    let auth::Applied { on, policies, outcomes } = auth::apply(&resolved, objects, &lowered, &backends);
+    let mut config = config(objects, &lowered, &backends, &judged, on);
+    config.policies = policies;
+    let consumers = Arc::clone(&resolved.consumers);
     let releases = objects.releases.keys().cloned().zip(judged.into_iter().map(|judged| judged.outcome)).collect();
-    Compiled { config, releases, policies: backends.findings_of_policies(), ingresses: lowered.findings }
+    let policies = backends.findings_of_policies();
+    Compiled { config, releases, policies, ingresses: lowered.findings, auth_policies: outcomes, consumers }
 }
 
 /// A release on one route.
@@ -28,7 +34,7 @@ struct Applied<'j> {
 }
 
 /// Routes in the order of precedence, backends and releases in that of their names; only what is used.
-fn config(objects: &Objects, lowered: &Lowered, backends: &Backends<'_>, judged: &[Judged]) -> Config {
+fn config(objects: &Objects, lowered: &Lowered, backends: &Backends<'_>, judged: &[Judged], auth: Vec<Auth>) -> Config {
     let mut releases = Vec::new();
     let mut applied: BTreeMap<usize, Vec<Applied<'_>>> = BTreeMap::new();
     for (declared, judged) in objects.releases.values().zip(judged) {
@@ -49,7 +55,7 @@ fn config(objects: &Objects, lowered: &Lowered, backends: &Backends<'_>, judged:
     indexes.values_mut().enumerate().for_each(|(position, index)| *index = position);
     let index = |target: Option<&Target>| target.and_then(|target| indexes.get(target).copied());
 
-    let routes = lowered.places.iter().enumerate().map(|(place_index, place)| {
+    let routes = lowered.places.iter().zip(auth).enumerate().map(|(place_index, (place, auth))| {
         let on_route = applied.get(&place_index).into_iter().flatten();
         let sides = |Applied { release, on, .. }: &Applied<'_>| RouteRelease {
             release: *release,
@@ -61,7 +67,7 @@ fn config(objects: &Objects, lowered: &Lowered, backends: &Backends<'_>, judged:
             host: place.takes.0.clone(),
             path: place.takes.1.clone(),
             backend: index(place.target.as_ref()),
-            auth: Auth::None,
+            auth,
             releases: on_route.map(sides).collect(),
         }
     });

@@ -4,6 +4,7 @@
 //! came. One bad object harms only itself: it becomes a [`serin_api::Finding`], and every other route goes on. Not here: a watch, a
 //! clock, a write.
 
+mod auth;
 mod backends;
 mod canary;
 mod class;
@@ -25,6 +26,7 @@ mod shared;
 mod standing;
 mod unresolved;
 
+pub use auth::{AnyAuthPolicy, AnyConsumer, AuthPolicyOutcome, ConsumerOutcome, SecretData, SecretNeeds};
 pub use class::CONTROLLER;
 pub use compile::compile;
 pub use key::Key;

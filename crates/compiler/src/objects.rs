@@ -1,20 +1,21 @@
 //! The cache: the last seen state of every object that the compiler reads, and no more of it than it reads.
 
 use crate::Key;
+use crate::auth::{AnyAuthPolicy, AnyConsumer, DeclaredAuthPolicy, DeclaredConsumer, Resolved, SecretData};
 use crate::backends::{ENDPOINTS, SERVICE_OF_SLICE};
 use crate::class;
 use crate::declared::Declared;
 use crate::need::{Need, Needed};
 use crate::pods::PodLabels;
 use crate::policies::DeclaredPolicy;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use serin_api::CanaryRelease;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Everything that a table is compiled from.
 ///
@@ -29,6 +30,13 @@ pub struct Objects {
     pub(crate) releases: Shelf<Declared>,
     pub(crate) policies: Shelf<DeclaredPolicy>,
     pub(crate) pods: Shelf<PodLabels>,
+    pub(crate) auth_policies: Shelf<DeclaredAuthPolicy>,
+    pub(crate) consumers: Shelf<DeclaredConsumer>,
+    pub(crate) secrets: Shelf<SecretData>,
+    /// Which Secrets were looked for.
+    pub(crate) known_secrets: BTreeSet<Key>,
+    /// What follows from the four above, once somebody asked and until one of them changes.
+    pub(crate) resolved: OnceLock<Arc<Resolved>>,
     /// Which of the [`Need`]s were listed.
     pub(crate) known: BTreeSet<Need>,
 }
@@ -48,6 +56,8 @@ mod sealed {
         fn key(&self) -> Key;
         fn kept(self) -> Self::Kept;
         fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<Self::Kept>>;
+        /// Whether what is resolved of AuthPolicies depends on it.
+        const AUTHENTICATES: bool = false;
     }
 }
 
@@ -60,13 +70,18 @@ impl Objects {
         let matters = shelf.get(&key).is_none_or(|old| **old != kept);
         if matters {
             shelf.insert(key, Arc::new(kept));
+            self.changed::<K>();
         }
         matters
     }
 
     /// Forgets an object; `false` when it was not there.
     pub fn delete<K: Cached>(&mut self, key: &Key) -> bool {
-        K::shelf(self).remove(key).is_some()
+        let was_there = K::shelf(self).remove(key).is_some();
+        if was_there {
+            self.changed::<K>();
+        }
+        was_there
     }
 
     /// Takes a complete list of a kind; `false` when nothing that is read changed.
@@ -75,7 +90,16 @@ impl Objects {
         let shelf = K::shelf(self);
         let matters = *shelf != listed;
         *shelf = listed;
+        if matters {
+            self.changed::<K>();
+        }
         matters
+    }
+
+    fn changed<K: Cached>(&mut self) {
+        if K::AUTHENTICATES {
+            self.resolved.take();
+        }
     }
 
     /// Takes a complete list of what a release asked for; `false` when nothing that is read changed.
@@ -181,6 +205,41 @@ impl sealed::Cached for AnyBackendPolicy {
         &mut objects.policies
     }
 }
+
+macro_rules! authenticates {
+    ($kind:ty, $shelf:ident, $kept:ty, $keep:expr, $key:expr) => {
+        impl Cached for $kind {}
+        impl sealed::Cached for $kind {
+            type Kept = $kept;
+            const AUTHENTICATES: bool = true;
+            fn key(&self) -> Key {
+                $key(self)
+            }
+            fn kept(self) -> $kept {
+                $keep(self)
+            }
+            fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<$kept>> {
+                &mut objects.$shelf
+            }
+        }
+    };
+}
+
+authenticates!(Secret, secrets, SecretData, SecretData::of, |secret: &Secret| Key::namespaced(&secret.metadata));
+authenticates!(
+    AnyConsumer,
+    consumers,
+    DeclaredConsumer,
+    |AnyConsumer(object): Self| DeclaredConsumer::new(key_of(&object), &object),
+    |consumer: &Self| key_of(&consumer.0)
+);
+authenticates!(
+    AnyAuthPolicy,
+    auth_policies,
+    DeclaredAuthPolicy,
+    |AnyAuthPolicy(object): Self| DeclaredAuthPolicy::new(key_of(&object), &object),
+    |policy: &Self| key_of(&policy.0)
+);
 
 fn key_of(object: &Value) -> Key {
     let text = |field: &str| object["metadata"][field].as_str().filter(|text| !text.is_empty());

@@ -1,9 +1,10 @@
 //! What a compilation gives.
 
-use crate::Key;
+use crate::{AuthPolicyOutcome, ConsumerOutcome, Key};
 use serin_api::{Finding, Release};
 use serin_routing::Config;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How objects are read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,6 +27,10 @@ pub struct Compiled {
     pub policies: BTreeMap<Key, Vec<Finding>>,
     /// Every Ingress of ours, with what is wrong with it; those of others are not here.
     pub ingresses: BTreeMap<Key, Vec<Finding>>,
+    /// Every AuthPolicy.
+    pub auth_policies: BTreeMap<Key, AuthPolicyOutcome>,
+    /// Every Consumer; the same one while nothing that they depend on changes.
+    pub consumers: Arc<BTreeMap<Key, ConsumerOutcome>>,
 }
 
 /// What a CanaryRelease comes to, whatever its phase.

@@ -5,6 +5,7 @@
 mod evidence;
 mod fallbacks;
 mod identities;
+mod identity;
 mod metrics;
 mod pace;
 mod release;
@@ -15,10 +16,12 @@ use crate::admin::Name;
 use crate::kind::Kind;
 use crate::update::{Delta, StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
 use release::{Seen, Tracked};
 use serde_json::Value;
 use serin_api::{Condition, Finding, reason};
-use serin_compiler::{AnyBackendPolicy, AnyRelease, Cached, Compiled, Key, Need, Needed, Objects, Options, compile};
+use serin_compiler::{AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Cached, Compiled, Key, Need, Needed, Objects, Options};
+use serin_compiler::{SecretNeeds, compile};
 use serin_proxy::Counters;
 use serin_routing::{Policies, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +39,9 @@ pub struct Engine {
     /// What releases ask for, and whether that must be looked at again.
     needs: BTreeSet<Need>,
     needs_may_differ: bool,
+    /// The Secrets that are read, and whether that must be looked at again.
+    secret_needs: SecretNeeds,
+    secrets_may_differ: bool,
     compiled: Compiled,
     policies: Policies,
     version: u64,
@@ -45,6 +51,8 @@ pub struct Engine {
     served: BTreeMap<String, u64>,
     releases: BTreeMap<Key, Tracked>,
     backend_policies: Told,
+    auth_policies: identity::Tracked,
+    consumers: identity::Tracked,
 }
 
 /// Which kinds were listed: the first table waits for all of them.
@@ -55,6 +63,10 @@ struct Listed {
     ingresses: bool,
     classes: bool,
     releases: bool,
+    auth_policies: bool,
+    consumers: bool,
+    /// They cannot be read, for want of rights.
+    consumers_unreadable: bool,
 }
 
 /// A table to serve, and what it is called in `serin_table_version`.
@@ -76,6 +88,8 @@ impl Engine {
             listed: Listed::default(),
             needs: BTreeSet::new(),
             needs_may_differ: false,
+            secret_needs: SecretNeeds::new(),
+            secrets_may_differ: false,
             compiled: Compiled::default(),
             policies: Policies::default(),
             version: 0,
@@ -84,6 +98,8 @@ impl Engine {
             served: BTreeMap::new(),
             releases: BTreeMap::new(),
             backend_policies: Told::new(Kind::BackendPolicy),
+            auth_policies: identity::Tracked::new(Kind::AuthPolicy),
+            consumers: identity::Tracked::new(Kind::Consumer),
         }
     }
 
@@ -101,6 +117,30 @@ impl Engine {
                 self.needs_may_differ |= matters;
                 matters
             }
+            Update::AuthPolicy(delta) => {
+                let matters = self.auth_policies.take(objects, delta, &mut self.listed.auth_policies, AnyAuthPolicy);
+                self.secrets_may_differ |= matters;
+                matters
+            }
+            Update::Consumer(delta) => {
+                self.listed.consumers_unreadable &= !matches!(delta, Delta::Listed(_));
+                let matters = self.consumers.take(objects, delta, &mut self.listed.consumers, AnyConsumer);
+                self.secrets_may_differ |= matters;
+                matters
+            }
+            Update::Unreadable(kind) => {
+                self.listed.consumers_unreadable |= kind == Kind::Consumer;
+                false
+            }
+            Update::Secret(named, Delta::Listed(found)) => objects.replace_secrets(&named.namespace, &named.names, found),
+            // One that nobody names any more may still have been on its way.
+            Update::Secret(_, Delta::Applied(secret)) => {
+                let (namespace, name) = (secret.metadata.namespace.as_deref(), secret.metadata.name.as_deref());
+                let names = namespace.and_then(|namespace| self.secret_needs.get(namespace));
+                let is_needed = self.options.standalone || names.zip(name).is_some_and(|(names, name)| names.contains(name));
+                is_needed && objects.apply(*secret)
+            }
+            Update::Secret(_, Delta::Deleted(name)) => objects.delete::<Secret>(&key(&name)),
             Update::Pod(namespace, delta) => take_needed(objects, Need { kind: Needed::Pods, namespace }, delta),
         };
     }
@@ -119,10 +159,34 @@ impl Engine {
         Some(&self.needs)
     }
 
+    /// The Secrets that must be watched from now on, if they are others than before.
+    pub fn changed_secret_needs(&mut self) -> Option<&SecretNeeds> {
+        if !std::mem::take(&mut self.secrets_may_differ) {
+            return None;
+        }
+        let needs = self.objects.secret_needs(&self.options);
+        if needs == self.secret_needs {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.secret_needs, needs);
+        // The files of standalone mode have all of them.
+        if !self.options.standalone {
+            let is_needed = |namespace: &String, name: &String| self.secret_needs.get(namespace).is_some_and(|names| names.contains(name));
+            for (namespace, name) in before.iter().flat_map(|(namespace, names)| names.iter().map(move |name| (namespace, name))) {
+                if !is_needed(namespace, name) {
+                    self.objects.forget_secret(&Key::new(namespace, name));
+                }
+            }
+        }
+        Some(&self.secret_needs)
+    }
+
     /// What the API server of standalone mode refuses of an object whose last good content serves on.
     pub fn refused(&mut self, kind: Kind, name: &Name, findings: Vec<Finding>) {
         match kind {
+            Kind::AuthPolicy => self.auth_policies.refused(&key(name), findings),
             Kind::BackendPolicy => self.backend_policies.refused(&key(name), findings),
+            Kind::Consumer => self.consumers.refused(&key(name), findings),
             Kind::CanaryRelease => {
                 if let Some(tracked) = self.releases.get_mut(&key(name)) {
                     tracked.refused = findings;
@@ -166,9 +230,12 @@ impl Engine {
     /// Whether every kind was listed once: before that a table would forget routes. What releases ask for is waited for only before the
     /// first table: a release in a namespace that cannot be listed must not stop the others.
     pub fn is_complete(&self) -> bool {
-        let Listed { services, slices, ingresses, classes, releases } = self.listed;
-        let needed = || self.has_table() || self.options.standalone || self.objects.has_what_it_needs();
-        services && slices && ingresses && classes && releases && self.backend_policies.is_listed() && needed()
+        let Listed { services, slices, ingresses, classes, releases, auth_policies, consumers, consumers_unreadable } = self.listed;
+        let people = || !consumers_unreadable || !self.objects.has_auth_policies();
+        let known = || self.objects.has_what_it_needs() && self.objects.has_secrets(&self.secret_needs) && !self.secrets_may_differ;
+        let needed = || self.has_table() || self.options.standalone || (people() && known());
+        let listed = services && slices && ingresses && classes && releases && auth_policies && consumers;
+        listed && self.backend_policies.is_listed() && needed()
     }
 
     /// The table of what is known now, if it is another one than the last. Equal input, equal table, no swap.
@@ -182,6 +249,10 @@ impl Engine {
         if compiled != self.compiled {
             self.releases.values_mut().for_each(Tracked::wake);
             self.backend_policies.wake();
+            self.auth_policies.open(differing(&compiled.auth_policies, &self.compiled.auth_policies));
+            if !Arc::ptr_eq(&compiled.consumers, &self.compiled.consumers) {
+                self.consumers.open(differing(&compiled.consumers, &self.compiled.consumers));
+            }
         }
         self.compiled = compiled;
         if same {
@@ -221,12 +292,17 @@ impl Engine {
             }
         }
         writes.extend(self.backend_policies.decide(&self.compiled.policies, now));
+        // What was compiled is served by now.
+        writes.extend(self.auth_policies.decide(&self.compiled, now));
+        writes.extend(self.consumers.decide(&self.compiled, now));
         writes
     }
 
     /// This replica does not decide: what it shows is what the leader wrote.
     pub fn follow(&mut self) {
         self.releases.values_mut().for_each(Tracked::follow);
+        self.auth_policies.open_all();
+        self.consumers.open_all();
     }
 
     /// A write went through, without the fields that the CRD of the cluster does not have.
@@ -240,7 +316,9 @@ impl Engine {
     /// A write onto this `resourceVersion` did not go through: the object is decided on again in a moment.
     pub fn write_failed(&mut self, kind: Kind, name: &Name, from: &str, now: Timestamp) {
         match kind {
+            Kind::AuthPolicy => self.auth_policies.write_failed(&key(name), from, now),
             Kind::BackendPolicy => self.backend_policies.write_failed(&key(name), from, now),
+            Kind::Consumer => self.consumers.write_failed(&key(name), from, now),
             Kind::CanaryRelease => {
                 if let Some(tracked) = self.releases.get_mut(&key(name)) {
                     tracked.write_failed(from, now);
@@ -287,6 +365,11 @@ fn take<K: Cached>(objects: &mut Objects, delta: Delta<K>, listed: &mut bool) ->
             objects.replace(items)
         }
     }
+}
+
+/// The keys of what is another one now, or new.
+fn differing<'o, T: PartialEq>(now: &'o BTreeMap<Key, T>, before: &'o BTreeMap<Key, T>) -> impl Iterator<Item = &'o Key> {
+    now.iter().filter(|(key, outcome)| before.get(key) != Some(outcome)).map(|(key, _)| key)
 }
 
 fn take_needed<K: Cached>(objects: &mut Objects, need: Need, delta: Delta<K>) -> bool {

@@ -1,16 +1,17 @@
 //! What would be done with a request: asked on the admin port of what is served, or of files.
 
+use crate::standalone::OWN_NAMESPACE;
 use crate::standalone::manifests::{Folder, Manifest};
 use http::request::Parts;
 use http::{Method, Request};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serin_compiler::{AnyBackendPolicy, AnyRelease, Objects, Options, compile};
+use serin_compiler::{AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Objects, Options, compile};
 use serin_proxy::{Explanation, explain};
 use serin_routing::{Policies, Table};
 use std::net::IpAddr;
@@ -59,7 +60,7 @@ pub fn table_of(folder: &Path) -> anyhow::Result<Table> {
         return Err(error.into());
     }
     let objects = objects_of(reading.manifests.values().map(AsRef::as_ref))?;
-    let options = Options { standalone: true, ..Options::default() };
+    let options = Options { standalone: true, own_namespace: OWN_NAMESPACE.to_owned() };
     Ok(Table::new(compile(&objects, &options).config, &mut Policies::default()))
 }
 
@@ -74,11 +75,16 @@ pub fn objects_of<'m>(manifests: impl IntoIterator<Item = &'m Manifest>) -> anyh
             "Ingress" => read::<Ingress>(object).map(|object| objects.apply(object)),
             "IngressClass" => read::<IngressClass>(object).map(|object| objects.apply(object)),
             "Pod" => read::<Pod>(object).map(|object| objects.apply(object)),
+            "Secret" => read::<Secret>(object).map(|object| objects.apply(object)),
+            "AuthPolicy" => Ok(objects.apply(AnyAuthPolicy(object))),
             "BackendPolicy" => Ok(objects.apply(AnyBackendPolicy(object))),
             "CanaryRelease" => Ok(objects.apply(AnyRelease(object))),
+            "Consumer" => Ok(objects.apply(AnyConsumer(object))),
             _ => continue,
         };
-        read.map_err(|error| anyhow::anyhow!("{}: {key}: {error}", manifest.path.display()))?;
+        // What is wrong with a Secret is not told in words that have its value.
+        let told = |error: serde_json::Error| if key.kind == "Secret" { "it is none".to_owned() } else { error.to_string() };
+        read.map_err(|error| anyhow::anyhow!("{}: {key}: {}", manifest.path.display(), told(error)))?;
     }
     Ok(objects)
 }

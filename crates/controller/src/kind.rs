@@ -6,15 +6,19 @@ use kube::core::GroupVersionKind;
 /// A kind of `serin.dev/v1alpha1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// How it is learned who asks.
+    AuthPolicy,
     /// How a Service is spoken to.
     BackendPolicy,
     /// A release.
     CanaryRelease,
+    /// Who may ask.
+    Consumer,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::BackendPolicy, Self::CanaryRelease];
+    pub const ALL: [Self; 4] = [Self::AuthPolicy, Self::BackendPolicy, Self::CanaryRelease, Self::Consumer];
 
     /// As objects name it.
     pub fn name(self) -> &'static str {
@@ -34,8 +38,10 @@ impl Kind {
 
     fn names(self) -> (&'static str, &'static str) {
         match self {
+            Self::AuthPolicy => ("AuthPolicy", "authpolicies"),
             Self::BackendPolicy => ("BackendPolicy", "backendpolicies"),
             Self::CanaryRelease => ("CanaryRelease", "canaryreleases"),
+            Self::Consumer => ("Consumer", "consumers"),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::kind::Kind;
 use crate::update::{StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
 use serin_api::Finding;
-use serin_compiler::Need;
+use serin_compiler::{Need, SecretNeeds};
 use serin_proxy::Proxy;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub trait World {
     fn next(&mut self) -> impl Future<Output = Option<Input>>;
     /// From now on these are watched too, and no others.
     fn need(&mut self, needs: &BTreeSet<Need>);
+    /// From now on these Secrets are watched, and no others.
+    fn need_secrets(&mut self, needs: &SecretNeeds);
     /// Writes a status; how that went comes as an input.
     fn write(&mut self, write: StatusWrite);
     /// A merge patch of annotations, where commands are taken at all.
@@ -85,6 +87,9 @@ pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut a
         }
         if let Some(needs) = engine.changed_needs() {
             world.need(needs);
+        }
+        if let Some(needs) = engine.changed_secret_needs() {
+            world.need_secrets(needs);
         }
         let begun = Instant::now();
         if let Some(next) = engine.rebuild() {

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// The namespace that is serin's own, where no cluster says which.
-const OWN_NAMESPACE: &str = "serin-system";
+pub(crate) const OWN_NAMESPACE: &str = "serin-system";
 
 /// What an operator may set.
 #[derive(Debug, Clone)]

@@ -2,10 +2,12 @@
 
 use crate::admin::Name;
 use crate::kind::Kind;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A change of the objects that serin reads.
 #[derive(Debug, Clone)]
@@ -22,8 +24,25 @@ pub enum Update {
     BackendPolicy(Delta<Value>),
     /// Of CanaryReleases, as they are stored: one may hold what no type of ours takes.
     CanaryRelease(Delta<Value>),
+    /// Of Consumers, as they are stored.
+    Consumer(Delta<Value>),
+    /// Of AuthPolicies, as they are stored.
+    AuthPolicy(Delta<Value>),
+    /// Objects of this kind cannot be read, for want of rights. They count as absent.
+    Unreadable(Kind),
+    /// Of those Secrets of one namespace that are named there.
+    Secret(Arc<Named>, Delta<Secret>),
     /// Of the Pods of one namespace, which a release asked for; of each only metadata.
     Pod(String, Delta<Pod>),
+}
+
+/// Secrets that are read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Of this namespace.
+    pub namespace: String,
+    /// Which; a list of them says of each whether it is there.
+    pub names: BTreeSet<String>,
 }
 
 /// A change of the objects of one kind.
@@ -50,11 +69,11 @@ pub struct StatusWrite {
     pub resource_version: String,
     /// The status, without nulls.
     pub status: Value,
-    /// What to tell as Events of it; only a release has any.
+    /// What to tell as Events of it.
     pub events: Vec<Event>,
 }
 
-/// An Event of a release.
+/// An Event of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Whether it is one to worry about.

@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use serin_routing::RouteRelease;
+use serin_routing::{Auth, RouteRelease};
 use serin_split::{Side, decide};
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -106,6 +106,10 @@ fn plan(worker: &Worker, client: &Client, client_ip: Option<IpAddr>, parts: &mut
     let view = worker.view();
     let path = target::path(&parts.uri)?;
     let route = view.table.lookup(&target::host(parts), &path).ok_or(Failure::NoRoute)?;
+    // While requests cannot be authenticated a route that asks for it is closed: it never falls open.
+    if !matches!(route.auth, Auth::None) {
+        return Err(Failure::NotResolved);
+    }
     let facts = RequestFacts { parts, client_ip };
     let applied = route.decider(&facts);
     let side = applied.map_or(Side::Stable, |applied| decided(worker, applied, &facts, record));

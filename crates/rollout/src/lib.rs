@@ -24,7 +24,7 @@ pub use judge::judge;
 pub use plan::Plan;
 pub use serin_split::Segment;
 pub use state::{Decision, Evidence, State};
-pub use status::{Facts, read, report};
+pub use status::{Facts, fit, read, report};
 pub use step::{hold, step};
 pub use timetable::timetable;
 

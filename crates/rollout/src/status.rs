@@ -10,5 +10,6 @@ mod tests;
 mod view;
 
 pub use facts::{Decided, Facts, Identities, Measured};
+pub use message::fit;
 pub use read::{read, segment};
 pub use report::report;

@@ -6,9 +6,13 @@ use serde_json::{Value, json};
 
 /// The CRDs, as they are shipped.
 pub const CRDS: &str = concat!(
+    include_str!("../../../crds/authpolicies.serin.dev.yaml"),
+    "---\n",
     include_str!("../../../crds/backendpolicies.serin.dev.yaml"),
     "---\n",
-    include_str!("../../../crds/canaryreleases.serin.dev.yaml")
+    include_str!("../../../crds/canaryreleases.serin.dev.yaml"),
+    "---\n",
+    include_str!("../../../crds/consumers.serin.dev.yaml")
 );
 
 /// The port of every Service here; the endpoints have their own.

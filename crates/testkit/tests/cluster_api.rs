@@ -88,7 +88,12 @@ fn whole(value: &mut Value) {
 }
 
 /// The lists of cases, and the resource of the objects of each.
-const CASES: [(&str, &str, usize); 2] = [("cases.yaml", "canaryreleases", 150), ("cases/backend-policies.yaml", "backendpolicies", 15)];
+const CASES: [(&str, &str, usize); 4] = [
+    ("cases.yaml", "canaryreleases", 150),
+    ("cases/auth-policies.yaml", "authpolicies", 60),
+    ("cases/backend-policies.yaml", "backendpolicies", 15),
+    ("cases/consumers.yaml", "consumers", 40),
+];
 
 /// What the API server says of an object that it is asked to create, without storing it: `None`, or its refusal.
 async fn refusal(client: &kube::Client, resource: &str, object: &Value, strict: bool) -> Result<Option<Box<Status>>> {

@@ -2,7 +2,7 @@
 
 use super::report::Report;
 use crate::release::{People, RouteScope, Scope};
-use crate::spec::{RouteKind, RouteRef, ScopeSpec};
+use crate::spec::{AuthScopeSpec, RouteKind, RouteRef, ScopeSpec};
 
 /// The scope, if it is valid and served.
 pub(super) fn parse(raw: &ScopeSpec, report: &mut Report) -> Option<Scope> {
@@ -29,6 +29,24 @@ pub(super) fn parse(raw: &ScopeSpec, report: &mut Report) -> Option<Scope> {
     };
     let all_namespaces = raw.all_namespaces == Some(true);
     (before == report.0.len()).then(|| Scope { service: raw.service.clone(), route, people, all, all_namespaces })
+}
+
+/// The scope of an AuthPolicy, if it is valid and served: it takes the requests of anyone.
+pub(super) fn of_policy(raw: AuthScopeSpec, report: &mut Report) -> Option<Scope> {
+    let before = report.0.len();
+    let all = raw.all == Some(true);
+    if raw.service.is_none() && raw.route.is_none() && !all {
+        report.invalid("spec.scope", "scope names no request. Give at least one of service, route and all: true.");
+    }
+    if all && (raw.service.is_some() || raw.route.is_some()) {
+        report.invalid("spec.scope.all", "all stands alone. Remove it, or remove service and route.");
+    }
+    if raw.all_namespaces == Some(true) && !all {
+        report.invalid("spec.scope.allNamespaces", "allNamespaces needs all. Add it, or remove allNamespaces.");
+    }
+    let route = raw.route.as_ref().and_then(|route| self::route(route, report));
+    let all_namespaces = raw.all_namespaces == Some(true);
+    (before == report.0.len()).then_some(Scope { service: raw.service, route, people: People::Anyone, all, all_namespaces })
 }
 
 fn route(raw: &RouteRef, report: &mut Report) -> Option<RouteScope> {

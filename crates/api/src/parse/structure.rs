@@ -70,8 +70,9 @@ fn node(schema: &JSONSchemaProps, value: &mut Value, field: &str, report: &mut R
                 "array" => "a list",
                 _ => "true or false, without quotes",
             };
-            let required = || list(schema.required.iter().flatten().map(String::as_str));
-            let cure = if field == "spec" { format!(" Write at least {} into it.", required()) } else { String::new() };
+            let required = list(schema.required.iter().flatten().map(String::as_str));
+            let is_cure = field == "spec" && !required.is_empty();
+            let cure = if is_cure { format!(" Write at least {required} into it.") } else { String::new() };
             report.invalid(field, format!("{} is {}; it must be {wanted}.{cure}", last(field), shown(value)));
         }
         (None, _) => {}

@@ -29,6 +29,16 @@ pub(crate) const MOMENT: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{
 pub(crate) const TIME_OF_DAY: &str = r"^([01][0-9]|2[0-3]):[0-5][0-9]$";
 /// The name of a header or cookie: a token of RFC 9110.
 pub(crate) const TOKEN: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+/// A key of a Secret.
+pub(crate) const SECRET_KEY: &str = "^[-._a-zA-Z0-9]+$";
+/// A text without control characters.
+pub(crate) const PLAIN: &str = r"^[^\x00-\x1f\x7f]+$";
+/// What may stand in a quoted string of a header as it is.
+pub(crate) const REALM: &str = r"^[ !#-\[\]-~]+$";
+/// The name of a claim.
+pub(crate) const CLAIM: &str = r"^[!-~]+$";
+/// A network, address and length.
+pub(crate) const CIDR: &str = r"^[0-9a-fA-F:.]{2,39}/[0-9]{1,3}$";
 
 /// A share in percent.
 const PERCENT: &str = r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)%?$";
@@ -113,6 +123,11 @@ pub(crate) fn words(pattern: &str) -> String {
         MOMENT => "a moment such as 2026-12-01T09:00:00Z",
         TIME_OF_DAY => "a time of day such as 09:00, in quotes",
         TOKEN => "a name of letters, digits and !#$%&'*+.^_`|~-",
+        SECRET_KEY => "a key of a Secret: letters, digits, -, _ and .",
+        PLAIN => "a text without control characters",
+        REALM => "ASCII without quotes and backslashes",
+        CLAIM => "the name of a claim, without blanks",
+        CIDR => "a network such as 10.0.0.0/8",
         PERCENT => "0 to 100 with at most four decimals, such as 10 or \"12.5\"",
         PORT => "the number or the name of a port; a number has no quotes",
         CONFIDENCE => "50 to 99 with at most four decimals",

@@ -2,9 +2,13 @@
 
 mod cel;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use serin_api::{BackendPolicy, CanaryRelease, findings, parse, parse_backend_policy, parse_value, reason};
+use serin_api::{
+    AuthPolicy, BackendPolicy, CanaryRelease, Consumer, findings, parse, parse_auth_policy, parse_backend_policy, parse_consumer,
+};
+use serin_api::{parse_value, reason};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +68,9 @@ fn cases() -> Vec<(&'static str, Cases)> {
 fn is_accepted(kind: &str, object: &Value) -> bool {
     match kind {
         "CanaryRelease" => parse_value(object).release.is_some(),
+        "AuthPolicy" => parse_auth_policy(object).policy.is_some(),
         "BackendPolicy" => parse_backend_policy(object).policy.is_some(),
+        "Consumer" => parse_consumer(object).profile.is_some(),
         other => panic!("no cases are there of {other}"),
     }
 }
@@ -97,10 +103,15 @@ fn what_the_schema_accepts_the_types_take_and_read_alike() {
         for case in cases.iter().filter(|case| case.by != Some(By::Schema)) {
             let mut object = case.object(&base);
             object["spec"].as_object_mut().expect("the base has a spec").retain(|_, member| !member.is_null());
-            if kind == "BackendPolicy" {
-                let typed: BackendPolicy = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{}: {error}", case.says));
-                let again = serde_json::to_value(typed).expect("it is JSON");
-                assert_eq!(parse_backend_policy(&again), parse_backend_policy(&object), "{}", case.says);
+            let again = match kind {
+                "AuthPolicy" => through::<AuthPolicy>(&object, &case.says),
+                "BackendPolicy" => through::<BackendPolicy>(&object, &case.says),
+                "Consumer" => through::<Consumer>(&object, &case.says),
+                _ => through::<CanaryRelease>(&object, &case.says),
+            };
+            let said = |object: &Value| (is_accepted(kind, object), findings(kind, object).expect("a kind of ours"));
+            assert_eq!(said(&again), said(&object), "{}", case.says);
+            if kind != "CanaryRelease" {
                 continue;
             }
             let typed: CanaryRelease = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{}: {error}", case.says));
@@ -108,6 +119,11 @@ fn what_the_schema_accepts_the_types_take_and_read_alike() {
             assert_eq!((one.release, one.findings), (other.release, other.findings), "{}", case.says);
         }
     }
+}
+
+fn through<K: DeserializeOwned + Serialize>(object: &Value, says: &str) -> Value {
+    let typed: K = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{says}: {error}"));
+    serde_json::to_value(typed).expect("it is JSON")
 }
 
 #[test]

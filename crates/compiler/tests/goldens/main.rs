@@ -5,12 +5,12 @@
 
 mod render;
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serin_compiler::{AnyBackendPolicy, AnyRelease, Key, Need, Needed, Objects, Options, compile};
+use serin_compiler::{AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Key, Need, Needed, Objects, Options, compile};
 use std::path::Path;
 use std::{fs, io};
 
@@ -53,6 +53,13 @@ fn objects(text: &str, options: &Options) -> Objects {
             "Ingress" => objects.apply(read::<Ingress>(document)),
             "IngressClass" => objects.apply(read::<IngressClass>(document)),
             "BackendPolicy" => objects.apply(AnyBackendPolicy(document)),
+            "Secret" => {
+                let secret = read::<Secret>(document);
+                let (namespace, name) = (secret.metadata.namespace.clone(), secret.metadata.name.clone());
+                objects.replace_secrets(&namespace.unwrap_or_default(), &[name.unwrap_or_default()].into(), vec![secret])
+            }
+            "Consumer" => objects.apply(AnyConsumer(document)),
+            "AuthPolicy" => objects.apply(AnyAuthPolicy(document)),
             "CanaryRelease" => apply_release(&mut objects, document, options),
             other => panic!("a case has no {other}"),
         };

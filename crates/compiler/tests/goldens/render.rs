@@ -2,7 +2,7 @@
 
 use serin_api::{Finding, reason};
 use serin_compiler::{Compiled, Key, ReleaseOutcome};
-use serin_routing::config::{Backend, Config, HostMatch, PathMatch, Release, Route};
+use serin_routing::config::{Auth, Backend, Config, HostMatch, PathMatch, Release, Route};
 use std::fmt::Write;
 
 /// `edits` are long, and shown where they are what the case is about.
@@ -23,7 +23,26 @@ pub(crate) fn render(compiled: &Compiled, edits: bool) -> String {
     let ingresses =
         compiled.ingresses.iter().flat_map(|(key, findings)| findings.iter().map(move |f| format!("Ingress {key}: {}", finding(f))));
     section(&mut text, "findings on Ingresses", ingresses);
+    if !compiled.auth_policies.is_empty() || !compiled.consumers.is_empty() {
+        authentication(&mut text, compiled);
+    }
     text
+}
+
+fn authentication(text: &mut String, compiled: &Compiled) {
+    let policies = compiled.config.policies.iter().map(|policy| {
+        let yaml = serde_saphyr::to_string(&**policy).expect("a config is YAML");
+        yaml.trim_end().replace('\n', "\n  ")
+    });
+    section(text, "policies", policies);
+    let outcomes =
+        compiled.auth_policies.iter().map(|(key, outcome)| (format!("AuthPolicy {key}: {:?}", outcome.resolved_scope), &outcome.findings));
+    let consumers = compiled.consumers.iter().map(|(key, outcome)| {
+        let reach = if outcome.in_reach { "in reach" } else { "out of reach" };
+        (format!("Consumer {key}: {:?} {reach}", outcome.username), &outcome.findings)
+    });
+    let said = |findings: &[Finding]| findings.iter().map(|f| format!("  {}", told(f))).collect::<Vec<_>>();
+    section(text, "who may ask", outcomes.chain(consumers).flat_map(|(name, findings)| [vec![name], said(findings)].concat()));
 }
 
 fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) {
@@ -51,6 +70,11 @@ fn route(config: &Config, route: &Route) -> String {
     };
     let backend = |index: Option<usize>| index.map_or("none", |index| config.backends[index].name.as_str());
     let mut text = format!("{host} {path} of {} -> {}", route.object, backend(route.backend));
+    match &route.auth {
+        Auth::None => {}
+        Auth::Policy(index) => write!(text, "; by {}", config.policies[*index].name).expect("a String takes all"),
+        Auth::Unresolved(name) => write!(text, "; closed by {name}").expect("a String takes all"),
+    }
     for applied in &route.releases {
         write!(text, "; release {} -> {}", config.releases[applied.release].name, backend(applied.canary)).expect("a String takes all");
         if applied.stable != route.backend {
@@ -85,12 +109,16 @@ fn outcome(key: &str, outcome: &ReleaseOutcome, edits: bool) -> Vec<String> {
         }
     }
     lines.extend(outcome.waits_for.iter().map(|other| format!("  waits for {other}")));
-    lines.extend(outcome.findings.iter().map(|f| match f.reason {
-        // The parser's words have tests of their own.
-        reason::INVALID_SPEC | reason::NOT_IMPLEMENTED => format!("  {:?}=False/{} {}", f.condition, f.reason, f.field),
-        _ => format!("  {}", finding(f)),
-    }));
+    lines.extend(outcome.findings.iter().map(|f| format!("  {}", told(f))));
     lines
+}
+
+/// The parser's words have tests of their own.
+fn told(f: &Finding) -> String {
+    match f.reason {
+        reason::INVALID_SPEC | reason::NOT_IMPLEMENTED => format!("{:?}=False/{} {}", f.condition, f.reason, f.field),
+        _ => finding(f),
+    }
 }
 
 fn finding(finding: &Finding) -> String {

@@ -1,4 +1,4 @@
-//! Events of releases, for `kubectl describe` and `kubectl get events`.
+//! Events of our objects, for `kubectl describe` and `kubectl get events`.
 //!
 //! They are a courtesy: nobody waits for one, and what cannot be sent is lost and logged. kube's own recorder adds up by reason and
 //! keeps the first message, so "The release is Promoted now." would be shown as "The release is Progressing now."; here what is added
@@ -29,7 +29,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const SHORT: usize = 128;
 const LONG: usize = 1024;
 
-/// Takes Events of releases and sends them in the background.
+/// Takes Events and sends them in the background.
 #[derive(Debug, Clone)]
 pub struct Events {
     queue: mpsc::Sender<Told>,
@@ -43,10 +43,10 @@ impl Events {
         Self { queue }
     }
 
-    /// Tells what happened to the release with this name and uid. Returns at once.
-    pub fn tell(&self, name: &Name, uid: &str, events: &[Event]) {
+    /// Tells what happened to the object with this name and uid. Returns at once.
+    pub fn tell(&self, kind: Kind, name: &Name, uid: &str, events: &[Event]) {
         for event in events {
-            let told = Told { name: name.clone(), uid: uid.to_owned(), event: event.clone() };
+            let told = Told { kind, name: name.clone(), uid: uid.to_owned(), event: event.clone() };
             if self.queue.try_send(told).is_err() {
                 warn!(namespace = name.namespace, name = name.name, reason = event.reason, "an Event is lost: too many wait");
             }
@@ -73,8 +73,8 @@ async fn send_all(client: Client, instance: String, mut queue: mpsc::Receiver<To
 }
 
 fn stored(told: &Told, count: u32, instance: &str, now: Timestamp) -> Stored {
-    let kind = Kind::CanaryRelease.resource();
-    let Told { name, uid, event } = told;
+    let Told { kind, name, uid, event } = told;
+    let kind = kind.resource();
     Stored {
         action: Some(clipped(&event.reason, SHORT)),
         event_time: Some(MicroTime(now)),
@@ -121,7 +121,12 @@ mod tests {
     #[test]
     fn only_what_happened_again_is_a_series() {
         let event = Event { warning: true, reason: "Aborted".to_owned(), message: "All traffic is on stable.".to_owned() };
-        let told = Told { name: Name { namespace: "shop".to_owned(), name: "checkout".to_owned() }, uid: "u".to_owned(), event };
+        let told = Told {
+            kind: Kind::CanaryRelease,
+            name: Name { namespace: "shop".to_owned(), name: "checkout".to_owned() },
+            uid: "u".to_owned(),
+            event,
+        };
         assert_eq!(stored(&told, 1, "me", Timestamp::UNIX_EPOCH).series, None);
         assert_eq!(stored(&told, 3, "me", Timestamp::UNIX_EPOCH).series.map(|series| series.count), Some(3));
     }

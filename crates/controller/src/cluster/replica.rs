@@ -60,6 +60,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
 
     let (update, updates) = mpsc::channel(1024);
     let mut watches = watch::spawn(&client, &settings.watch_namespaces, &update);
+    let secrets = watch::SecretWatches::new(client.clone(), update.clone());
     let needed = watch::NeededWatches::new(client.clone(), update);
     let identity = uuid::Uuid::new_v4().to_string();
     let (stop, stopped) = oneshot::channel();
@@ -72,7 +73,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     });
     let events = Events::spawn(client.clone(), &identity);
     let clock = ServerClock::spawn(client.clone());
-    let world = Cluster::new(updates, needed, StatusWriter::new(client, leadership.clone()), events, leadership, clock);
+    let world = Cluster::new(updates, needed, secrets, StatusWriter::new(client, leadership.clone()), events, leadership, clock);
 
     let (asks, asked) = mpsc::channel(64);
     let serves = Arc::clone(&proxy);

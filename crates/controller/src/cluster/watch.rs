@@ -7,6 +7,7 @@
 mod gather;
 mod managers;
 mod needed;
+mod secrets;
 
 use crate::kind::Kind;
 use crate::update::{Delta, Update};
@@ -25,13 +26,14 @@ use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, DefaultBackoff, Error, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 pub use needed::NeededWatches;
+pub use secrets::SecretWatches;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt::Debug;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, error, info_span, warn};
 
 /// The API server ends a watch after this many seconds, and kube takes one as dead that is silent for 5 s more.
 const WATCH_SECONDS: u32 = 50;
@@ -53,11 +55,15 @@ pub fn spawn(client: &Client, namespaces: &[String], updates: &mpsc::Sender<Upda
     let classes: Vec<Api<DeserializeGuard<IngressClass>>> = vec![Api::all(client.clone())];
     watch("IngressClass", Box::pin(follow(classes, Update::IngressClass, Some, updates.clone())));
     for kind in Kind::ALL {
-        let update = match kind {
-            Kind::BackendPolicy => Update::BackendPolicy,
-            Kind::CanaryRelease => Update::CanaryRelease,
+        let (update, unreadable): (fn(_) -> _, _) = match kind {
+            Kind::AuthPolicy => (Update::AuthPolicy, Some(Update::Unreadable(kind))),
+            Kind::BackendPolicy => (Update::BackendPolicy, None),
+            Kind::CanaryRelease => (Update::CanaryRelease, None),
+            Kind::Consumer => (Update::Consumer, Some(Update::Unreadable(kind))),
         };
-        watch(kind.name(), Box::pin(follow(ours(kind, client, namespaces), update, as_stored, updates.clone())));
+        let sources = ours(kind, client, namespaces).into_iter().map(|api| lasting(watcher(api, config())).boxed()).collect();
+        let task = tell(sources, Told { update, unreadable }, |object| read(object, as_stored), updates.clone());
+        watch(kind.name(), Box::pin(task));
     }
     tasks
 }
@@ -96,17 +102,24 @@ async fn follow<K, T>(
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let sources = apis.into_iter().map(|api| lasting(watcher(api, config())).boxed()).collect();
-    tell(sources, update, |object| read(object, shape), updates).await;
+    tell(sources, Told { update, unreadable: None }, |object| read(object, shape), updates).await;
 }
 
 fn config() -> watcher::Config {
     watcher::Config::default().timeout(WATCH_SECONDS)
 }
 
+/// How a change is told.
+struct Told<F> {
+    update: F,
+    /// Told when it is certain that the kind may not be read: then it counts as absent. None: it is waited for.
+    unreadable: Option<Update>,
+}
+
 /// Tells what changes in these sources, as one.
 async fn tell<O, T>(
     sources: Vec<BoxStream<'static, watcher::Result<Event<O>>>>,
-    update: impl Fn(Delta<T>) -> Update,
+    Told { update, unreadable }: Told<impl Fn(Delta<T>) -> Update>,
     read: impl Fn(O) -> (Key, Option<T>),
     updates: mpsc::Sender<Update>,
 ) where
@@ -116,8 +129,18 @@ async fn tell<O, T>(
     let numbered = sources.into_iter().enumerate().map(|(source, events)| events.map(move |event| (source, event)).boxed());
     let mut events = select_all(numbered);
     while let Some((source, event)) = events.next().await {
-        for delta in gather.take(source, seen(event, &read)) {
-            if updates.send(update(delta)).await.is_err() {
+        let seen = match seen(event, &read) {
+            Seen::Forbidden if unreadable.is_none() => Seen::Broken,
+            seen => seen,
+        };
+        let forbidden = matches!(seen, Seen::Forbidden);
+        let deltas = gather.take(source, seen);
+        let unreadable = unreadable.as_ref().filter(|_| forbidden && !deltas.is_empty());
+        if unreadable.is_some() {
+            error!("serin may not read this kind, so its objects count as absent: grant list and watch");
+        }
+        for update in deltas.into_iter().map(&update).chain(unreadable.cloned()) {
+            if updates.send(update).await.is_err() {
                 return;
             }
         }
@@ -150,7 +173,11 @@ fn seen<O, T>(event: watcher::Result<Event<O>>, read: &impl Fn(O) -> (Key, Optio
             object.map_or_else(|| Seen::Deleted(key.clone()), |object| Seen::Applied(key.clone(), object))
         }
         Ok(Event::Delete(object)) => Seen::Deleted(read(object).0),
-        Err(error) if is_missing(&error) => Seen::Missing,
+        Err(error) if refused_with(&error, 404) => Seen::Missing,
+        Err(error) if refused_with(&error, 403) => {
+            warn!(%error, "the watch is refused, and will be tried again");
+            Seen::Forbidden
+        }
         Err(error) => {
             warn!(%error, "the watch is broken, and will be taken up again");
             Seen::Broken
@@ -178,12 +205,12 @@ fn key<K: Resource>(object: &K) -> Key {
     (object.meta().namespace.clone().unwrap_or_default(), object.meta().name.clone().unwrap_or_default())
 }
 
-/// Whether the API server says that it does not know the kind: only then is it certain that there is no object.
-fn is_missing(error: &Error) -> bool {
+/// Whether the API server answers so. 404 says that it does not know the kind: only then is it certain that there is no object.
+fn refused_with(error: &Error, code: u16) -> bool {
     let (Error::InitialListFailed(kube::Error::Api(status)) | Error::WatchStartFailed(kube::Error::Api(status))) = error else {
         return false;
     };
-    status.code == 404
+    status.code == code
 }
 
 /// Whether what happened since the last event is not known any more (410): kube lists again.

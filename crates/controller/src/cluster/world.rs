@@ -3,15 +3,14 @@
 use super::clock::ServerClock;
 use super::events::Events;
 use super::lease::Leadership;
-use super::watch::NeededWatches;
+use super::watch::{NeededWatches, SecretWatches};
 use super::writer::{Outcome, StatusWriter};
 use crate::admin::{Name, Refusal};
 use crate::events::refused;
-use crate::kind::Kind;
 use crate::run::{Input, World};
 use crate::update::{StatusWrite, Update};
 use jiff::SignedDuration;
-use serin_compiler::Need;
+use serin_compiler::{Need, SecretNeeds};
 use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 use tracing::{Instrument, info_span};
@@ -20,6 +19,7 @@ use tracing::{Instrument, info_span};
 pub(super) struct Cluster {
     updates: mpsc::Receiver<Update>,
     needed: NeededWatches,
+    secrets: SecretWatches,
     answers: mpsc::UnboundedReceiver<Input>,
     answer: mpsc::UnboundedSender<Input>,
     writer: StatusWriter,
@@ -32,6 +32,7 @@ impl Cluster {
     pub(super) fn new(
         updates: mpsc::Receiver<Update>,
         needed: NeededWatches,
+        secrets: SecretWatches,
         writer: StatusWriter,
         events: Events,
         leadership: Leadership,
@@ -39,7 +40,7 @@ impl Cluster {
     ) -> Self {
         // One message at most for each write, and one write at most for each release is on its way.
         let (answer, answers) = mpsc::unbounded_channel();
-        Self { updates, needed, answers, answer, writer, events, leadership, clock }
+        Self { updates, needed, secrets, answers, answer, writer, events, leadership, clock }
     }
 }
 
@@ -55,6 +56,10 @@ impl World for Cluster {
         self.needed.are(needs);
     }
 
+    fn need_secrets(&mut self, needs: &SecretNeeds) {
+        self.secrets.are(needs);
+    }
+
     fn write(&mut self, write: StatusWrite) {
         let (writer, events, answer) = (self.writer.clone(), self.events.clone(), self.answer.clone());
         let span = info_span!("status", kind = write.kind.name(), namespace = write.name.namespace, name = write.name.name);
@@ -62,16 +67,14 @@ impl World for Cluster {
             let report = writer.write(&write).await;
             let input = match report.outcome {
                 Outcome::Written(_) | Outcome::Unchanged => {
-                    events.tell(&write.name, &write.uid, &write.events);
+                    events.tell(write.kind, &write.name, &write.uid, &write.events);
                     Input::Written { kind: write.kind, name: write.name, cut: report.cut }
                 }
                 outcome => {
                     match outcome {
                         Outcome::Refused(why) => {
                             tracing::warn!("status is not written: {why}");
-                            if write.kind == Kind::CanaryRelease {
-                                events.tell(&write.name, &write.uid, &[refused(&write.status, &why)]);
-                            }
+                            events.tell(write.kind, &write.name, &write.uid, &[refused(&write.status, &why)]);
                         }
                         Outcome::Unanswered(why) => tracing::warn!("status is not written: {why}"),
                         outcome => tracing::debug!(?outcome, "status is not written"),

@@ -1,6 +1,6 @@
 //! What an API server would refuse, for the kinds that serin reads.
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
@@ -12,6 +12,7 @@ pub fn findings(kind: &str, object: &Value) -> Vec<Finding> {
     match kind {
         "Service" => shape::<Service>(object),
         "Pod" => shape::<Pod>(object),
+        "Secret" => secret(object),
         "EndpointSlice" => shape::<EndpointSlice>(object),
         "Ingress" => shape::<Ingress>(object),
         "IngressClass" => shape::<IngressClass>(object),
@@ -22,6 +23,15 @@ pub fn findings(kind: &str, object: &Value) -> Vec<Finding> {
 /// Why an API server would not store it; empty when it would.
 pub(super) fn refusals(kind: &str, object: &Value) -> Vec<Finding> {
     findings(kind, object).into_iter().filter(|finding| finding.reason == reason::INVALID_SPEC).collect()
+}
+
+/// As [`shape`], but in words that have nothing of the value.
+fn secret(object: &Value) -> Vec<Finding> {
+    let mut findings = shape::<Secret>(object);
+    for finding in findings.iter_mut().filter(|finding| finding.field != "apiVersion") {
+        finding.message = "It must be a text; put it in quotes. What is in data must be base64 too.".to_owned();
+    }
+    findings
 }
 
 /// The first field that is not what its kind has there.
@@ -60,6 +70,16 @@ mod tests {
             ("Deployment", "apps/v1", json!(7), ""),
         ] {
             assert_eq!(told_of(kind, version, spec), told, "{kind}");
+        }
+    }
+
+    #[test]
+    fn of_a_secret_that_is_refused_no_value_is_told() {
+        for (member, values) in [("stringData", json!({"key": 4711})), ("data", json!({"key": "s3cret!"})), ("data", json!(4711))] {
+            let mut object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}});
+            object[member] = values;
+            let told = findings("Secret", &object).remove(0).to_string();
+            assert!(told.starts_with(member) && !told.contains("4711") && !told.contains("s3cret"), "{told}");
         }
     }
 }

@@ -8,14 +8,15 @@ use super::store::{Admission, Change, Store};
 use crate::admin::{Name, Refusal};
 use crate::kind::Kind;
 use crate::run::{Input, World};
-use crate::update::{Delta, StatusWrite, Update};
+use crate::update::{Delta, Named, StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serin_api::Finding;
-use serin_compiler::Need;
+use serin_compiler::{Need, SecretNeeds};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -106,11 +107,17 @@ impl Files {
             "EndpointSlice" => Some(Update::EndpointSlice(typed(key, value))),
             "Ingress" => Some(Update::Ingress(typed(key, value))),
             "IngressClass" => Some(Update::IngressClass(typed(key, value))),
+            "Secret" => {
+                let named = Named { namespace: key.namespace.clone(), names: [key.name.clone()].into() };
+                Some(Update::Secret(Arc::new(named), typed(key, value)))
+            }
             ours => Kind::named(ours).map(|kind| {
                 let delta = value.map_or(Delta::Deleted(name.clone()), |value| Delta::Applied(Box::new(value)));
                 match kind {
+                    Kind::AuthPolicy => Update::AuthPolicy(delta),
                     Kind::BackendPolicy => Update::BackendPolicy(delta),
                     Kind::CanaryRelease => Update::CanaryRelease(delta),
+                    Kind::Consumer => Update::Consumer(delta),
                 }
             }),
         };
@@ -160,10 +167,17 @@ impl World for Files {
     /// A folder is read whole.
     fn need(&mut self, _: &BTreeSet<Need>) {}
 
+    /// A folder is read whole.
+    fn need_secrets(&mut self, _: &SecretNeeds) {}
+
     fn write(&mut self, write: StatusWrite) {
         let key = key_of(write.kind, &write.name);
         for event in &write.events {
-            tracing::info!(release = %format_args!("{}/{}", key.namespace, key.name), reason = event.reason, "{}", event.message);
+            let object = format_args!("{}/{}", key.namespace, key.name);
+            match write.kind {
+                Kind::CanaryRelease => tracing::info!(release = %object, reason = event.reason, "{}", event.message),
+                kind => tracing::info!(kind = kind.name(), object = %object, reason = event.reason, "{}", event.message),
+            }
         }
         match self.store.write_status(&key, &write.resource_version, write.status) {
             Ok(()) => {
@@ -215,13 +229,15 @@ fn typed<K: DeserializeOwned>(key: &Key, object: Option<Value>) -> Delta<K> {
 }
 
 /// A folder is complete from the start.
-fn empty_lists() -> [Update; 6] {
+fn empty_lists() -> [Update; 8] {
     [
         Update::Service(Delta::Listed(Vec::new())),
         Update::EndpointSlice(Delta::Listed(Vec::new())),
         Update::Ingress(Delta::Listed(Vec::new())),
         Update::IngressClass(Delta::Listed(Vec::new())),
+        Update::AuthPolicy(Delta::Listed(Vec::new())),
         Update::BackendPolicy(Delta::Listed(Vec::new())),
+        Update::Consumer(Delta::Listed(Vec::new())),
         Update::CanaryRelease(Delta::Listed(Vec::new())),
     ]
 }

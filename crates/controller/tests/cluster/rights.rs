@@ -18,6 +18,11 @@ fn the_rights_are_those_that_serin_needs_and_no_others() -> Result<()> {
         ("patch", "canaryreleases.serin.dev --subresource=status", "default"),
         ("watch", "backendpolicies.serin.dev", "default"),
         ("patch", "backendpolicies.serin.dev --subresource=status", "default"),
+        ("watch", "consumers.serin.dev", "default"),
+        ("list", "authpolicies.serin.dev", "default"),
+        ("patch", "consumers.serin.dev --subresource=status", "default"),
+        ("patch", "authpolicies.serin.dev --subresource=status", "default"),
+        ("watch", "secrets", "default"),
         ("create", "events.events.k8s.io", "default"),
         ("update", "leases.coordination.k8s.io/serin", "rights"),
     ];
@@ -27,7 +32,11 @@ fn the_rights_are_those_that_serin_needs_and_no_others() -> Result<()> {
     let others = [
         ("get", "secrets", "default"),
         ("get", "secrets", "rights"),
+        ("create", "secrets", "default"),
+        ("patch", "secrets", "default"),
         ("patch", "canaryreleases.serin.dev", "default"),
+        ("patch", "authpolicies.serin.dev", "default"),
+        ("create", "consumers.serin.dev", "default"),
         ("update", "canaryreleases.serin.dev --subresource=status", "default"),
         ("patch", "backendpolicies.serin.dev", "default"),
         ("patch", "services", "default"),

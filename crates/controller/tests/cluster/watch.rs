@@ -6,9 +6,9 @@ use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use serin_compiler::{Need, Needed};
+use serin_compiler::{Need, Needed, SecretNeeds};
 use serin_controller::admin::Name;
-use serin_controller::cluster::watch::{self, NeededWatches};
+use serin_controller::cluster::watch::{self, NeededWatches, SecretWatches};
 use serin_controller::update::{Delta, Update};
 use serin_testkit::cluster::Cluster;
 use std::collections::BTreeSet;
@@ -76,6 +76,15 @@ fn told(update: Update) -> String {
             let is_what_is_read = uid.is_some() && labels.as_ref().is_some_and(|labels| labels["version"] == "v2") && !more;
             object.metadata.name.filter(|_| is_what_is_read).unwrap_or_default()
         }),
+        Update::BackendPolicy(delta) => word("BackendPolicy", delta, named_so),
+        Update::Consumer(delta) => word("Consumer", delta, named_so),
+        Update::AuthPolicy(delta) => word("AuthPolicy", delta, named_so),
+        Update::Unreadable(kind) => format!("?{}", kind.name()),
+        // A list says of those that were asked for which are there.
+        Update::Secret(asked, delta) => {
+            let many = if asked.names.len() > 1 { "many of " } else { "" };
+            word(&format!("Secret {many}{}", asked.namespace), delta, |object| object.metadata.name.unwrap_or_default())
+        }
         Update::CanaryRelease(delta) => word("CanaryRelease", delta, |object| {
             let weight = &object["spec"]["strategy"]["percentage"];
             format!(
@@ -85,6 +94,10 @@ fn told(update: Update) -> String {
             )
         }),
     }
+}
+
+fn named_so(object: Value) -> String {
+    object["metadata"]["name"].as_str().unwrap_or_default().to_owned()
 }
 
 fn word<K>(kind: &str, delta: Delta<K>, name: impl Fn(K) -> String) -> String {
@@ -150,6 +163,76 @@ async fn s1_pods_are_watched_only_where_a_release_asks_for_them_and_no_more_of_t
     Ok(())
 }
 
+/// A Secret of one key.
+fn secret(namespace: &str, name: &str) -> String {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": {"key": "k"}})
+        .to_string()
+}
+
+#[tokio::test]
+async fn of_the_secrets_of_a_namespace_only_those_that_are_named_are_told_few_or_many() -> Result<()> {
+    let cluster = shared()?;
+    let client = serin(&cluster.kubeconfig(), &install(cluster, "secrets")?).await?;
+    let (sender, updates) = mpsc::channel(64);
+    let (mut watched, mut secrets) = (Watched { updates, seen: Vec::new(), _tasks: JoinSet::new() }, SecretWatches::new(client, sender));
+    for name in ["first", "other"] {
+        cluster.apply(&secret("secrets", name))?;
+    }
+    let mut needs = SecretNeeds::from([("secrets".to_owned(), BTreeSet::from(["first".to_owned(), "gone".to_owned()]))]);
+    secrets.are(&needs);
+    watched.see(&["=Secret secrets first", "=Secret secrets "]).await?;
+    cluster.apply(&secret("secrets", "gone"))?;
+    watched.see(&["+Secret secrets gone"]).await?;
+    let names = needs.entry("secrets".to_owned()).or_default();
+    names.extend((0..40).map(|n| format!("many-{n}")));
+    secrets.are(&needs);
+    watched.see(&["=Secret many of secrets first,gone"]).await?;
+    for name in ["unnamed", "many-7"] {
+        cluster.apply(&secret("secrets", name))?;
+    }
+    watched.see(&["+Secret many of secrets many-7"]).await?;
+    ensure!(
+        watched.seen.iter().all(|word| !word.contains("other") && !word.starts_with("+Secret many of secrets u")),
+        "{:?}",
+        watched.seen
+    );
+    secrets.are(&SecretNeeds::new());
+    cluster.apply(&secret("secrets", "many-8"))?;
+    let late = tokio::time::timeout(std::time::Duration::from_millis(500), watched.updates.recv()).await;
+    ensure!(late.is_err(), "nothing is watched any more: {late:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_rights_to_named_secrets_alone_those_are_read_and_others_count_as_absent() -> Result<()> {
+    let cluster = shared()?;
+    namespace(cluster, "secret-names")?;
+    cluster.apply(&secret("secret-names", "allowed"))?;
+    cluster.apply(&secret("secret-names", "forbidden"))?;
+    let of = |kind: &str, more: Value| {
+        let mut object = json!({"kind": kind, "metadata": {"name": "limited", "namespace": "secret-names"}});
+        object.as_object_mut().into_iter().for_each(|object| object.extend(more.as_object().cloned().unwrap_or_default()));
+        object.to_string()
+    };
+    cluster.apply(&of("ServiceAccount", json!({"apiVersion": "v1"})))?;
+    let rule = json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["allowed"], "verbs": ["list", "watch"]});
+    let group = "rbac.authorization.k8s.io";
+    cluster.apply(&of("Role", json!({"apiVersion": format!("{group}/v1"), "rules": [rule]})))?;
+    let subjects = json!([{"kind": "ServiceAccount", "name": "limited", "namespace": "secret-names"}]);
+    let role = json!({"apiGroup": group, "kind": "Role", "name": "limited"});
+    cluster.apply(&of("RoleBinding", json!({"apiVersion": format!("{group}/v1"), "roleRef": role, "subjects": subjects})))?;
+    let token = cluster.kubectl(&["create", "token", "limited", "-n", "secret-names"], "")?.ok()?;
+    let client = serin(&cluster.kubeconfig(), token.trim()).await?;
+    let (sender, updates) = mpsc::channel(64);
+    let (mut watched, mut secrets) = (Watched { updates, seen: Vec::new(), _tasks: JoinSet::new() }, SecretWatches::new(client, sender));
+    // More than have a watch of their own, so it tries one for all first.
+    let names = (0..40).map(|n| format!("absent-{n}")).chain(["allowed".to_owned(), "forbidden".to_owned()]).collect();
+    secrets.are(&SecretNeeds::from([("secret-names".to_owned(), names)]));
+    watched.see(&["=Secret secret-names allowed", "=Secret secret-names "]).await?;
+    ensure!(watched.seen.iter().all(|word| !word.contains("forbidden")), "{:?}", watched.seen);
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_objects_of_several_namespaces_are_listed_as_one_and_of_others_not_seen() -> Result<()> {
     let cluster = shared()?;
@@ -171,7 +254,9 @@ async fn the_objects_of_several_namespaces_are_listed_as_one_and_of_others_not_s
 async fn a_kind_that_is_not_installed_is_listed_empty_and_its_objects_come_when_it_is() -> Result<()> {
     let cluster = Cluster::start()?;
     let mut watched = Watched::start(&cluster, "serin-system", &[]).await?;
-    watched.see(&["=Service kubernetes", "=EndpointSlice ", "=Ingress ", "=IngressClass ", "=CanaryRelease "]).await?;
+    watched
+        .see(&["=Service kubernetes", "=EndpointSlice ", "=Ingress ", "=IngressClass ", "=CanaryRelease ", "=Consumer ", "=AuthPolicy "])
+        .await?;
     cluster.apply_crds(CRD)?;
     create_release(&admin(&cluster).await?, "default", "first").await?;
     // By a list if it came before the next attempt, else by the watch after that.

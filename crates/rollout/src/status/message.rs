@@ -5,7 +5,7 @@ use crate::phase::Phase;
 use crate::schedule::moment;
 
 /// No message is longer, in characters.
-pub(super) const MAX_CHARS: usize = 120;
+const MAX_CHARS: usize = 120;
 
 impl View<'_> {
     /// What is so, then what to do; it names times, not countdowns.
@@ -116,7 +116,7 @@ fn aborted(cause: &str, name: &str) -> String {
 }
 
 /// `cause` and `cure` in one line; the cure is never cut, and the cause only between words, since half a number is another one.
-pub(super) fn fit(cause: &str, cure: &str) -> String {
+pub fn fit(cause: &str, cure: &str) -> String {
     let gap = usize::from(!cure.is_empty());
     let room = MAX_CHARS.saturating_sub(cure.chars().count() + gap);
     let mut line = if cause.chars().count() <= room {

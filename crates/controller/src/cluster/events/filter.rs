@@ -1,6 +1,7 @@
 //! Which Events are sent: pure.
 
 use crate::admin::Name;
+use crate::kind::Kind;
 use crate::update::Event;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ const REFILL: Duration = Duration::from_secs(10);
 /// An Event and whose it is.
 #[derive(Debug, Clone)]
 pub(super) struct Told {
+    pub(super) kind: Kind,
     pub(super) name: Name,
     pub(super) uid: String,
     pub(super) event: Event,
@@ -99,7 +101,12 @@ mod tests {
 
     fn told(uid: &str, message: &str) -> Told {
         let event = Event { warning: false, reason: "PhaseChanged".to_owned(), message: message.to_owned() };
-        Told { name: Name { namespace: "shop".to_owned(), name: "checkout".to_owned() }, uid: uid.to_owned(), event }
+        Told {
+            kind: Kind::CanaryRelease,
+            name: Name { namespace: "shop".to_owned(), name: "checkout".to_owned() },
+            uid: uid.to_owned(),
+            event,
+        }
     }
 
     fn at(start: Instant, seconds: u64) -> Instant {

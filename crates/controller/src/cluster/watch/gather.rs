@@ -10,6 +10,10 @@ use std::mem;
 /// are deleted one by one before.
 const SURE: u32 = 3;
 
+/// How often in a row a kind must be refused before it counts as absent. An API server that starts may not know every right yet, and
+/// whoever reads an AuthPolicy as absent leaves its routes open.
+const SURE_FORBIDDEN: u32 = 5;
+
 /// Namespace and name.
 pub(super) type Key = (String, String);
 
@@ -25,6 +29,8 @@ pub(super) enum Seen<T> {
     Deleted(Key),
     /// The API server does not know the kind.
     Missing,
+    /// The API server lets nobody of serin's rights read the kind.
+    Forbidden,
     /// The watch broke; a list that was under way begins again.
     Broken,
     /// Something that is as absent.
@@ -48,11 +54,13 @@ struct Source<T> {
     listed: bool,
     /// How often in a row it was told that the kind is missing.
     missing: u32,
+    /// How often in a row it was told that the kind may not be read.
+    forbidden: u32,
 }
 
 impl<T> Gather<T> {
     pub(super) fn new(sources: usize) -> Self {
-        let source = |_| Source { listing: BTreeMap::new(), ready: None, told: BTreeSet::new(), listed: false, missing: 0 };
+        let source = |_| Source { listing: BTreeMap::new(), ready: None, told: BTreeSet::new(), listed: false, missing: 0, forbidden: 0 };
         Self { sources: (0..sources).map(source).collect(), complete: false }
     }
 
@@ -65,7 +73,7 @@ impl<T> Gather<T> {
             Seen::Listing(key, object) => drop(source.listing.insert(key, object)),
             Seen::Broken => source.listing.clear(),
             Seen::Listed => {
-                (source.listed, source.missing) = (true, 0);
+                (source.listed, source.missing, source.forbidden) = (true, 0, 0);
                 return self.listed(number);
             }
             Seen::Missing => {
@@ -73,6 +81,14 @@ impl<T> Gather<T> {
                 source.listing.clear();
                 // Once: it is asked for again and again.
                 if source.missing == if source.listed { SURE } else { 1 } {
+                    return self.listed(number);
+                }
+            }
+            Seen::Forbidden => {
+                source.forbidden = source.forbidden.saturating_add(1);
+                source.listing.clear();
+                // What was once read is kept.
+                if !source.listed && source.forbidden == SURE_FORBIDDEN {
                     return self.listed(number);
                 }
             }
@@ -202,6 +218,16 @@ mod tests {
         assert_eq!(told(&mut gather, vec![(0, Seen::Missing), (0, Seen::Missing), (0, applied("b"))]), ["+b"]);
         assert!(told(&mut gather, vec![(0, Seen::Missing), (0, Seen::Missing)]).is_empty());
         assert_eq!(told(&mut gather, vec![(0, Seen::Missing), (0, Seen::Missing)]), ["="]);
+    }
+
+    #[test]
+    fn a_kind_that_may_not_be_read_is_listed_empty_when_it_is_refused_for_long_and_never_after_it_was_read() {
+        let refused = |times: usize| (0..times).map(|_| (0, Seen::Forbidden)).collect::<Vec<_>>();
+        let mut gather = Gather::new(1);
+        assert!(told(&mut gather, refused(4)).is_empty());
+        assert_eq!(told(&mut gather, refused(4)), ["="]);
+        assert_eq!(told(&mut gather, vec![(0, listing("a")), (0, Seen::Listed)]), ["=a"]);
+        assert!(told(&mut gather, refused(20)).is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is watched only while a release asks for it: of Pods nothing but metadata is asked of the API server.
 
-use super::{config, key, lasting, tell};
+use super::{Told, config, key, lasting, tell};
 use crate::update::Update;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
@@ -53,7 +53,8 @@ async fn follow(client: Client, Need { kind, namespace }: Need, updates: mpsc::S
     match kind {
         Needed::Pods => {
             let pods = Api::<PartialObjectMeta<Pod>>::namespaced(client, &namespace);
-            tell(vec![lasting(watcher(pods, config())).boxed()], |delta| Update::Pod(namespace.clone(), delta), labels, updates).await;
+            let update = Told { update: |delta| Update::Pod(namespace.clone(), delta), unreadable: None };
+            tell(vec![lasting(watcher(pods, config())).boxed()], update, labels, updates).await;
         }
     }
 }

@@ -34,10 +34,10 @@ fn only_the_api_servers_own_word_makes_a_kind_missing() {
         let status = json!({"status": "Failure", "code": code, "message": "", "reason": ""});
         kube::Error::Api(Box::new(serde_json::from_value(status).unwrap()))
     };
-    assert!(is_missing(&Error::InitialListFailed(answer(404))));
-    assert!(is_missing(&Error::WatchStartFailed(answer(404))));
+    assert!(refused_with(&Error::InitialListFailed(answer(404)), 404));
+    assert!(refused_with(&Error::WatchStartFailed(answer(404)), 404));
     for error in [answer(403), answer(500), kube::Error::TlsRequired] {
-        assert!(!is_missing(&Error::InitialListFailed(error)));
+        assert!(!refused_with(&Error::InitialListFailed(error), 404));
     }
 }
 
