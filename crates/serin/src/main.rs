@@ -4,6 +4,7 @@ mod check;
 mod controller;
 mod demo;
 mod explain;
+mod import;
 mod plan;
 mod releases;
 mod simulate;
@@ -51,6 +52,9 @@ enum Command {
     Explain(explain::Options),
     /// Tells, from an access log, which share of users and of requests a release would send to the canary.
     Simulate(simulate::Options),
+    /// Turns the configuration of another gateway into objects of serin, and tells what of it has no equivalent.
+    #[command(subcommand)]
+    Import(import::From),
     #[command(flatten)]
     Releases(releases::Command),
 }
@@ -79,6 +83,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check { files } => check::run(&files),
         Command::Simulate(options) => simulate::run(&options),
         Command::Explain(options) => explain::run(&options).await,
+        Command::Import(from) => import::run(&from),
         Command::Plan(options) => plan::run(&options),
         Command::Releases(command) => releases::run(command).await,
     }

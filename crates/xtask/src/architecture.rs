@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use crate::run::{cargo, root, stdout};
 
 /// The crates that only decide.
-const PURE: &[&str] = &["serin-api", "serin-split", "serin-auth", "serin-rollout", "serin-routing", "serin-compiler"];
+const PURE: &[&str] = &["serin-api", "serin-split", "serin-auth", "serin-rollout", "serin-routing", "serin-compiler", "serin-import"];
 
 /// Runs every rule and fails with all findings.
 pub(crate) fn check() -> Result<()> {

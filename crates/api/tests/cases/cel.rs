@@ -39,7 +39,7 @@ fn every_rule_refuses_some_case() {
     }
 }
 
-fn schema(kind: &str) -> CompiledSchema {
+pub(super) fn schema(kind: &str) -> CompiledSchema {
     compile_schema(&json(kind))
 }
 

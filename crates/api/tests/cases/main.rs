@@ -1,6 +1,7 @@
 //! The parser says of every object of the lists of cases what is written there.
 
 mod cel;
+mod imported;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,7 @@ mod columns;
 mod continuity;
 mod discipline;
 mod examples;
+mod imported;
 mod life;
 mod malformed;
 mod manual;

@@ -9,6 +9,7 @@ mod explain;
 mod fallbacks;
 mod hostile;
 mod identities;
+mod kong;
 mod metrics;
 mod offline;
 mod pods;

@@ -1,0 +1,7 @@
+//! `serin import kong`: what Kong does with a configuration, serin does with what is imported of it.
+
+mod admin;
+mod command;
+mod page;
+mod sides;
+mod site;
