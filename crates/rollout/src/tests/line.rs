@@ -1,10 +1,13 @@
 //! S9's formula against a model of its own: at any instant the share is `floor(buckets * f) / buckets`, whatever happened before.
+//! Each of 512 random plans is looked at in up to 480 random instants.
 
 use super::*;
+use crate::status::{read, report};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
+use serin_api::CanaryReleaseStatus;
 use serin_api::release::{Strategy, Window};
 
 const DAY: i64 = 86_400;
@@ -85,6 +88,8 @@ enum Happens {
     Freeze(bool),
     /// The clock is set, or nobody decides for a while.
     Jump(i64),
+    /// Whoever decides begins anew from what status says, by a clock that may differ: a restart, and a change of the leader.
+    Begins(i64),
 }
 
 fn story() -> impl proptest::strategy::Strategy<Value = Vec<(i64, Happens, i64)>> {
@@ -95,15 +100,21 @@ fn story() -> impl proptest::strategy::Strategy<Value = Vec<(i64, Happens, i64)>
         1 => any::<bool>().prop_map(Happens::Freeze),
         1 => (-600i64..600).prop_map(Happens::Jump),
         1 => (0i64..100_000).prop_map(Happens::Jump),
+        1 => (-10i64..10).prop_map(Happens::Begins),
     ];
     prop::collection::vec((1i64..50, happens, 0i64..200_000), 1..120)
+}
+
+/// The status after a decision.
+fn told(before: &CanaryReleaseStatus, w: &World) -> CanaryReleaseStatus {
+    report(before, Some((&release_of(&w.plan), &w.plan)), &w.state, &facts(&w.evidence), at(w.now))
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn s9_at_every_instant_the_share_is_the_formula_with_pauses_windows_and_a_clock_that_jumps(
+    fn s9_at_every_instant_the_share_is_the_formula_with_pauses_windows_restarts_and_a_clock_that_jumps(
         buckets in 1u32..3000,
         duration in 60i64..50_000,
         late in 0i64..600,
@@ -125,6 +136,8 @@ proptest! {
         let mut model = Model { buckets: buckets.into(), duration, start, held, until: late, floor: 0, over: false };
         model.go_on(late, i64::MAX);
 
+        let mut status = told(&CanaryReleaseStatus::default(), &w);
+
         let daily = Daily { from: from * 60, length: length * 60 };
         if windowed {
             w.plan.schedule = daily.schedule();
@@ -141,8 +154,13 @@ proptest! {
                 Happens::Resume => w.evidence.command = Some(format!("resume@{n}").into()),
                 Happens::Freeze(yes) => w.plan.schedule.frozen = yes,
                 Happens::Jump(by) => w.now += by,
+                Happens::Begins(ahead) => {
+                    w.state = read(&status, "u-1");
+                    w.now += ahead;
+                }
             }
             w.decide();
+            status = told(&status, &w);
             let left = if windowed { daily.left(w.now) } else { i64::MAX / 2 };
             match w.state.pauses.command || w.plan.schedule.frozen || left == 0 {
                 true => model.stop(w.now),
