@@ -1,6 +1,7 @@
 //! The consumers that a policy has in reach, by whatever a request may name them with.
 
 use crate::{ApiKey, PasswordHash};
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 use std::fmt;
@@ -113,6 +114,15 @@ impl Directory {
     pub fn of_password(&self, username: &str) -> Option<(&Arc<Consumer>, &PasswordHash)> {
         let password = self.passwords.get(username)?;
         Some((self.consumers.get(password.consumer)?, &password.hash))
+    }
+
+    /// A hash for the password of somebody unknown: always the same one for the same name, and of all in turn for all names, so that
+    /// answers to unknown names take as long as those to known ones. `None`: nobody has a password.
+    pub(crate) fn decoy(&self, username: &str) -> Option<&PasswordHash> {
+        let digest = digest(&SHA256, username.as_bytes());
+        let number = digest.as_ref().first_chunk().map_or(0, |chunk| u64::from_be_bytes(*chunk));
+        let count = u64::try_from(self.decoys.len()).ok().filter(|count| *count > 0)?;
+        self.decoys.get(usize::try_from(number % count).ok()?)
     }
 }
 

@@ -23,7 +23,6 @@ pub struct Jwks {
 pub(crate) struct Key {
     pub(crate) id: Option<String>,
     pub(crate) algorithm: Algorithm,
-    #[expect(dead_code, reason = "read where tokens are verified, which comes next")]
     pub(crate) key: DecodingKey,
 }
 

@@ -87,6 +87,11 @@ impl PasswordHash {
             Kind::Argon2 => Argon2::default().verify_password(password, self.0.text.as_str()).is_ok(),
         }
     }
+
+    /// As the Secret has it; never to be shown.
+    pub(crate) fn text(&self) -> &str {
+        &self.0.text
+    }
 }
 
 /// `$2b$12$` and 53 digits: 16 bytes of salt, 23 of hash.

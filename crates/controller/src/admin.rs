@@ -10,13 +10,15 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use serin_proxy::Explanation;
+use serin_routing::Table;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 /// The content type of a command.
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -40,8 +42,8 @@ pub enum Ask {
     List(oneshot::Sender<Vec<Value>>),
     /// One release.
     One(Name, oneshot::Sender<Option<Value>>),
-    /// What would be done with a request, or why it is none.
-    Explain(Question, oneshot::Sender<Result<Explanation, String>>),
+    /// What is served.
+    Table(oneshot::Sender<Option<Arc<Table>>>),
     /// A merge patch of `metadata.annotations` of one release; answers the release after it, or why not.
     Annotate(Name, Vec<(String, Option<String>)>, oneshot::Sender<Result<Value, Refusal>>),
 }
@@ -158,10 +160,16 @@ async fn explain(request: Request<Incoming>, asks: &mpsc::Sender<Ask>) -> Respon
         Ok(question) => question,
         Err(why) => return error(StatusCode::BAD_REQUEST, &format!("the body is no question about a request: {why}")),
     };
-    match ask(asks, |reply| Ask::Explain(question, reply)).await {
-        Some(Ok(explanation)) => json_of(StatusCode::OK, &json!(explanation)),
-        Some(Err(why)) => error(StatusCode::BAD_REQUEST, &why),
-        None => gone(),
+    let table = match ask(asks, Ask::Table).await {
+        Some(Some(table)) => table,
+        Some(None) => return error(StatusCode::BAD_REQUEST, "no table is served yet"),
+        None => return gone(),
+    };
+    // A password may have to be checked, which holds up whoever does it.
+    match spawn_blocking(move || question.answer(&table, Timestamp::now())).await {
+        Ok(Ok(explanation)) => json_of(StatusCode::OK, &json!(explanation)),
+        Ok(Err(why)) => error(StatusCode::BAD_REQUEST, &why),
+        Err(_) => gone(),
     }
 }
 

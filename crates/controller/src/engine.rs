@@ -272,8 +272,8 @@ impl Engine {
     }
 
     /// What is served, once anything is.
-    pub fn table(&self) -> Option<&Table> {
-        self.table.as_deref()
+    pub fn table(&self) -> Option<&Arc<Table>> {
+        self.table.as_ref()
     }
 
     /// Decides each release, and says what is to be written now of each object. Only the leader writes.

@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serin_compiler::{AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Objects, Options, compile};
-use serin_proxy::{Explanation, explain};
+use serin_proxy::{Case, Explanation, explain};
 use serin_routing::{Policies, Table};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 /// A request that is only asked about.
@@ -31,12 +31,16 @@ pub struct Question {
     /// The originating address (S5), as serin would have found it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<IpAddr>,
+    /// The other end of its connection, which matters where headers of a trusted proxy name the consumer; absent the originating address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
 }
 
 impl Question {
-    /// The answer of this table. An error names what no request can have.
+    /// The answer of this table, which takes as long as a password takes to check. An error names what no request can have.
     pub fn answer(&self, table: &Table, now: Timestamp) -> Result<Explanation, String> {
-        Ok(explain(table, &self.parts()?, self.client_ip, now))
+        let peer = self.peer.or(self.client_ip).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        Ok(explain(table, &Case { parts: &self.parts()?, client_ip: self.client_ip, peer, now }))
     }
 
     fn parts(&self) -> Result<Parts, String> {

@@ -132,10 +132,7 @@ fn answer(ask: Ask, world: &mut impl World, engine: &Engine, proxy: &Proxy, read
     match ask {
         Ask::Ready(reply) => drop(reply.send(engine.has_table() && ready(engine))),
         Ask::Metrics(reply) => drop(reply.send(metrics(engine, proxy))),
-        Ask::Explain(question, reply) => {
-            let table = engine.table().ok_or_else(|| "no table is served yet".to_owned());
-            drop(reply.send(table.and_then(|table| question.answer(table, Timestamp::now()))));
-        }
+        Ask::Table(reply) => drop(reply.send(engine.table().cloned())),
         Ask::List(reply) => drop(reply.send(engine.releases())),
         Ask::One(name, reply) => drop(reply.send(engine.release(&name))),
         Ask::Annotate(name, patch, reply) => {

@@ -28,9 +28,11 @@ pub(crate) struct Entry {
     pub(crate) time: Timestamp,
     /// The originating address; `None` when a trusted peer gave no usable one.
     pub(crate) client: Option<IpAddr>,
+    /// The consumer, once that is known.
+    pub(crate) consumer: Option<Arc<str>>,
     pub(crate) method: Method,
     pub(crate) host: String,
-    /// As the client wrote it, query and all.
+    /// As the client wrote it, query and all, but for the values of parameters that hold keys.
     pub(crate) path: String,
     pub(crate) status: u16,
     pub(crate) bytes: u64,
@@ -45,6 +47,7 @@ pub(crate) struct Entry {
 struct Line<'e> {
     time: String,
     client: Option<IpAddr>,
+    consumer: Option<&'e str>,
     method: &'e str,
     host: &'e str,
     path: &'e str,
@@ -107,6 +110,7 @@ impl Line<'_> {
         Line {
             time: format!("{:.3}", entry.time),
             client: entry.client,
+            consumer: entry.consumer.as_deref(),
             method: entry.method.as_str(),
             host: &entry.host,
             path: &entry.path,
@@ -127,7 +131,9 @@ impl Line<'_> {
     /// like another pair; `-` stands for what there is not.
     fn write_text(&self, to: &mut impl Write) -> io::Result<()> {
         let quoted = |text: &str| serde_json::to_string(text).map_err(io::Error::from);
-        write!(to, "{} client={} method={}", self.time, or_dash(self.client), quoted(self.method)?)?;
+        let consumer = self.consumer.map(quoted).transpose()?;
+        write!(to, "{} client={} consumer={}", self.time, or_dash(self.client), or_dash(consumer))?;
+        write!(to, " method={}", quoted(self.method)?)?;
         write!(to, " host={} path={}", quoted(self.host)?, quoted(self.path)?)?;
         write!(to, " status={} bytes={} duration={:.6}", self.status, self.bytes, self.duration)?;
         write!(to, " release={} side={} rule={}", or_dash(self.release), or_dash(self.side), or_dash(self.rule))?;
@@ -163,6 +169,7 @@ mod tests {
         Box::new(Entry {
             time: Timestamp::UNIX_EPOCH,
             client: None,
+            consumer: None,
             method: Method::GET,
             host: "a".into(),
             path: "/\" b=c\n".into(),

@@ -1,14 +1,17 @@
 //! What would be done with a request, without doing it: by the same steps as for a live one.
 
+use crate::auth::{self, Refused};
 use crate::record::{rule_name, side_name};
 use crate::{Failure, RequestFacts, target};
 use http::request::Parts;
 use jiff::Timestamp;
 use serde::Serialize;
+use serin_auth::{Guess, Identity, Policy, Refusal};
 use serin_routing::config::{HostMatch, PathMatch};
-use serin_routing::{Route, RouteRelease, Table};
-use serin_split::{Identity, Rule, Side, foresee};
+use serin_routing::{Auth, Route, RouteRelease, Table};
+use serin_split::{Rule, Side, foresee};
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 /// What a request would get, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,6 +25,9 @@ pub struct Explanation {
     /// The route that takes both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<RouteExplained>,
+    /// Who sends it, if the route's policy found that out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<AuthorExplained>,
     /// The release that decides, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseExplained>,
@@ -46,6 +52,19 @@ pub struct RouteExplained {
     pub host: String,
     /// `Exact` or `Prefix`, and the path.
     pub path: String,
+}
+
+/// Who sends a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorExplained {
+    /// `namespace/name` of the AuthPolicy.
+    pub policy: String,
+    /// The consumer's user name; absent when a token names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
+    /// Their groups.
+    pub groups: Vec<String>,
 }
 
 /// How a release decides.
@@ -80,21 +99,40 @@ pub struct ReleaseExplained {
     pub buckets: u32,
 }
 
-/// Explains a request with this head, from this originating address, at this moment.
-pub fn explain(table: &Table, parts: &Parts, client_ip: Option<IpAddr>, now: Timestamp) -> Explanation {
-    let host = target::host(parts).into_owned();
-    let mut explanation = Explanation { host, path: None, route: None, release: None, backend: None, forwarded_path: None, failure: None };
-    if let Err(failure) = follow(table, &RequestFacts { parts, client_ip }, now, &mut explanation) {
+/// A request that is only asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'r> {
+    /// Its head.
+    pub parts: &'r Parts,
+    /// The originating address, as [`crate::ClientIp`] found it.
+    pub client_ip: Option<IpAddr>,
+    /// The other end of its connection, which headers about the consumer must come from to count.
+    pub peer: IpAddr,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Explains a request. Where that takes a password this takes as long as checking it does.
+pub fn explain(table: &Table, case: &Case<'_>) -> Explanation {
+    let host = target::host(case.parts).into_owned();
+    let mut explanation =
+        Explanation { host, path: None, route: None, author: None, release: None, backend: None, forwarded_path: None, failure: None };
+    if let Err(failure) = follow(table, case, &mut explanation) {
         explanation.failure = Some(failure.to_string());
     }
     explanation
 }
 
-fn follow(table: &Table, facts: &RequestFacts<'_>, now: Timestamp, explanation: &mut Explanation) -> Result<(), Failure> {
-    let path = target::path(&facts.parts.uri)?;
+fn follow(table: &Table, case: &Case<'_>, explanation: &mut Explanation) -> Result<(), Failure> {
+    let Case { parts, client_ip, peer, now } = *case;
+    let path = target::path(&parts.uri)?;
     explanation.path = Some(path.clone().into_owned());
     let route = table.lookup(&explanation.host, &path).ok_or(Failure::NoRoute)?;
     explanation.route = Some(RouteExplained::of(route));
+    let identity = auth::author(&route.auth, parts, peer, || now, judged).map_err(|refused: Refused| refused.failure)?;
+    let identity = identity.as_deref();
+    explanation.author = identity.and_then(|identity| AuthorExplained::of(&route.auth, identity));
+    let facts = &RequestFacts { parts, client_ip, identity };
     let mut rewritten = None;
     let mut backend = route.backend.as_deref().ok_or(Failure::NotResolved);
     if let Some(applied) = route.decider(facts) {
@@ -118,6 +156,22 @@ fn follow(table: &Table, facts: &RequestFacts<'_>, now: Timestamp, explanation: 
     Ok(())
 }
 
+/// One password at a time: whoever asks many questions gets no more than a core.
+fn judged(_: &Policy, guess: Guess) -> Result<Result<Identity, Refusal>, Refused> {
+    static CHECKING: Mutex<()> = Mutex::new(());
+    let _one = CHECKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let right = guess.check();
+    Ok(guess.settle(right))
+}
+
+impl AuthorExplained {
+    fn of(auth: &Auth, identity: &Identity) -> Option<Self> {
+        let Auth::Policy(policy) = auth else { return None };
+        let consumer = identity.consumer().map(|username| String::from(&**username));
+        Some(Self { policy: policy.name.clone(), consumer, groups: identity.groups().map(str::to_owned).collect() })
+    }
+}
+
 impl RouteExplained {
     fn of(route: &Route) -> Self {
         let host = match &route.host {
@@ -138,7 +192,7 @@ impl ReleaseExplained {
         let release = &applied.release;
         let decision = foresee(&release.policy, &release.served(now), facts);
         let side = applied.serving(decision.side);
-        let by_turn = decision.identity == Some(Identity::Request);
+        let by_turn = decision.identity == Some(serin_split::Identity::Request);
         let explained = Self {
             name: format!("{}/{}", release.namespace, release.name),
             id: release.id.clone(),
@@ -156,9 +210,9 @@ impl ReleaseExplained {
     }
 }
 
-fn identity_name(identity: Identity) -> &'static str {
+fn identity_name(identity: serin_split::Identity) -> &'static str {
     match identity {
-        Identity::Request => "request",
-        Identity::Value { kind, .. } => kind.name(),
+        serin_split::Identity::Request => "request",
+        serin_split::Identity::Value { kind, .. } => kind.name(),
     }
 }

@@ -2,17 +2,20 @@
 
 use http::request::Parts;
 use percent_encoding::percent_decode;
+use serin_auth::Identity;
 use serin_split::Facts;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// The facts of a request whose head passed the gate. Nobody is authenticated yet, so there is no consumer, group or claim.
+/// The facts of a request whose head passed the gate.
 #[derive(Debug)]
 pub struct RequestFacts<'r> {
     /// The head.
     pub parts: &'r Parts,
     /// The originating address, as [`crate::ClientIp`] found it.
     pub client_ip: Option<IpAddr>,
+    /// Who sends it, if that is known: without, there is no consumer, group or claim.
+    pub identity: Option<&'r Identity>,
 }
 
 impl Facts for RequestFacts<'_> {
@@ -40,15 +43,15 @@ impl Facts for RequestFacts<'_> {
     }
 
     fn consumer(&self) -> Option<&str> {
-        None
+        self.identity?.consumer().map(|username| &**username)
     }
 
-    fn in_group(&self, _: &str) -> bool {
-        false
+    fn in_group(&self, group: &str) -> bool {
+        self.identity.is_some_and(|identity| identity.in_group(group))
     }
 
-    fn claim(&self, _: &str) -> Option<Cow<'_, str>> {
-        None
+    fn claim(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.identity?.claim(name)
     }
 }
 
@@ -78,7 +81,7 @@ mod tests {
     #[test]
     fn parameters_are_decoded_and_the_first_counts() {
         let parts = parts("/?b=0&a+b=x%20y+z%2B&a+b=second&empty", &[]);
-        let facts = RequestFacts { parts: &parts, client_ip: None };
+        let facts = RequestFacts { parts: &parts, client_ip: None, identity: None };
         assert_eq!(facts.query("a b").as_deref(), Some(&b"x y z+"[..]));
         assert_eq!(facts.query("empty").as_deref(), Some(&b""[..]));
         assert_eq!(facts.query("absent"), None);
@@ -87,7 +90,7 @@ mod tests {
     #[test]
     fn cookies_are_raw_and_the_first_counts_over_all_lines() {
         let parts = parts("/", &[("cookie", "xid=0; id=a%20=b;c=d"), ("cookie", "id=second; late=1")]);
-        let facts = RequestFacts { parts: &parts, client_ip: None };
+        let facts = RequestFacts { parts: &parts, client_ip: None, identity: None };
         assert_eq!(facts.cookie("id"), Some(&b"a%20=b"[..]));
         assert_eq!(facts.cookie("late"), Some(&b"1"[..]));
         assert_eq!(facts.cookie("i"), None);
@@ -96,7 +99,7 @@ mod tests {
     #[test]
     fn header_fields_lose_their_surrounding_blanks() {
         let parts = parts("/", &[("x-tenant", "\t a b \t"), ("x-tenant", "second")]);
-        let facts = RequestFacts { parts: &parts, client_ip: None };
+        let facts = RequestFacts { parts: &parts, client_ip: None, identity: None };
         assert_eq!(facts.header("x-tenant").collect::<Vec<_>>(), [&b"a b"[..], b"second"]);
     }
 }

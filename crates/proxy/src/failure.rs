@@ -21,6 +21,16 @@ pub enum Failure {
     ClientLeft,
     /// No route takes host and path.
     NoRoute,
+    /// The policy of the route, which would tell who asks, does not resolve.
+    PolicyNotResolved,
+    /// The route is for those who show who they are.
+    Unauthenticated,
+    /// What was shown is nobody's.
+    WrongCredentials,
+    /// The client gave too many wrong passwords lately.
+    TooManyWrongPasswords,
+    /// Too many passwords wait to be checked.
+    PasswordsBusy,
     /// What the route points at does not resolve.
     NotResolved,
     /// The backend has no endpoint.
@@ -96,6 +106,15 @@ impl Failure {
             Self::RequestBodyTimeout => ("body-timeout", Client, StatusCode::REQUEST_TIMEOUT, "the body of the request took too long"),
             Self::ClientLeft => ("client-left", Client, StatusCode::BAD_REQUEST, "the client left"),
             Self::NoRoute => ("no-route", Serin, StatusCode::NOT_FOUND, "no route takes this host and path"),
+            Self::PolicyNotResolved => {
+                ("policy-not-resolved", Serin, StatusCode::SERVICE_UNAVAILABLE, "the AuthPolicy of this route does not resolve")
+            }
+            Self::Unauthenticated => ("unauthenticated", Client, StatusCode::UNAUTHORIZED, "the request has no credentials"),
+            Self::WrongCredentials => ("wrong-credentials", Client, StatusCode::UNAUTHORIZED, "the credentials are wrong"),
+            Self::TooManyWrongPasswords => {
+                ("wrong-passwords", Client, StatusCode::TOO_MANY_REQUESTS, "too many wrong passwords came from this client")
+            }
+            Self::PasswordsBusy => ("passwords-busy", Serin, StatusCode::SERVICE_UNAVAILABLE, "too many passwords wait to be checked"),
             Self::NotResolved => ("not-resolved", Serin, StatusCode::SERVICE_UNAVAILABLE, "the backend of this route does not resolve"),
             Self::NoEndpoint => ("no-endpoint", Origin, StatusCode::SERVICE_UNAVAILABLE, "the backend has no endpoint"),
             Self::CanaryUnavailable => ("canary-unavailable", Origin, StatusCode::SERVICE_UNAVAILABLE, "the canary has no ready endpoint"),

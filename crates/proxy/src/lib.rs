@@ -5,6 +5,7 @@
 pub mod gate;
 
 mod access_log;
+mod auth;
 mod body;
 mod client_ip;
 mod connection;
@@ -17,6 +18,7 @@ mod io;
 mod listener;
 mod metrics;
 mod origin;
+mod passwords;
 mod pool;
 mod proxy;
 mod record;
@@ -28,10 +30,10 @@ mod worker;
 
 pub use client_ip::{ClientIp, ClientIpFrom, X_FORWARDED_FOR};
 pub use counters::{Counters, Counts, Fallbacks, FirstSeen, Histogram, Identities, ReleaseCounts, Totals};
-pub use explain::{Explanation, ReleaseExplained, RouteExplained, explain};
+pub use explain::{AuthorExplained, Case, Explanation, ReleaseExplained, RouteExplained, explain};
 pub use facts::RequestFacts;
 pub use failure::{Blame, Failure};
 pub use forward::SERIN_DECISION;
 pub use proxy::Proxy;
-pub use settings::{AccessLog, Limits, Settings, Timeouts};
+pub use settings::{AccessLog, Limits, PasswordLimits, Settings, Timeouts};
 pub use target::host;

@@ -3,6 +3,7 @@
 use crate::access_log;
 use crate::counters::Counters;
 use crate::listener;
+use crate::passwords::Passwords;
 use crate::pool::OpenConnections;
 use crate::settings::Settings;
 use crate::worker::{self, Message, Sibling, Start};
@@ -51,6 +52,7 @@ impl Proxy {
         let listeners = listener::bind(settings.listen, workers)?;
         let address = listeners[0].local_addr()?;
         let (log, log_thread) = access_log::start(settings.access_log, log)?.unzip();
+        let passwords = Arc::new(Passwords::new(settings.limits.passwords)?);
         let (settings, open) = (Arc::new(settings), Arc::<OpenConnections>::default());
         let counters = Counters::new(workers, Arc::clone(&open));
         let table = Arc::new(Table::new(Config::default(), &mut Policies::default()));
@@ -69,6 +71,7 @@ impl Proxy {
                 open: Arc::clone(&open),
                 table: Arc::clone(&table),
                 log: log.clone(),
+                passwords: Arc::clone(&passwords),
             };
             proxy.workers.push(Handle::start(start, mailbox)?);
         }

@@ -1,29 +1,37 @@
 //! What is done for one request: route, decide, send on, answer.
 
 use crate::access_log::Entry;
+use crate::auth::{self, Refused};
 use crate::body::ResponseBody;
 use crate::failure::Failure;
 use crate::forward::{self, Arrival};
 use crate::io::Connection;
 use crate::origin::{Answer, Upload};
+use crate::passwords::Known;
 use crate::record::{Decided, Record};
 use crate::view::Endpoints;
 use crate::worker::Worker;
 use crate::{RequestFacts, target};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, Version, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
+use serin_auth::{Fingerprint, Guess, Identity, Policy, Refusal};
 use serin_routing::{Auth, RouteRelease};
 use serin_split::{Side, decide};
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::mem;
 use std::net::IpAddr;
 use std::rc::{Rc, Weak};
 use std::task::Context;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout_at};
+
+/// So often a password is checked for one request: again only when its hash was replaced meanwhile.
+const PASSWORD_CHECKS: usize = 2;
 
 /// The other end of a connection.
 #[derive(Debug)]
@@ -43,6 +51,28 @@ pub(crate) struct Client {
 struct Plan {
     endpoints: Rc<Endpoints>,
     side: Side,
+    /// Fields that do not go on as trailers either.
+    withheld: Vec<HeaderName>,
+}
+
+/// Why there is no plan.
+enum Stop {
+    /// The request is not served.
+    Refused(Refused),
+    /// It depends on a password that is being checked.
+    Password(Fingerprint, oneshot::Receiver<bool>),
+}
+
+/// What came of a password.
+struct Checked {
+    print: Fingerprint,
+    right: bool,
+}
+
+impl<R: Into<Refused>> From<R> for Stop {
+    fn from(refused: R) -> Self {
+        Self::Refused(refused.into())
+    }
 }
 
 impl Client {
@@ -64,27 +94,27 @@ pub(crate) async fn serve(
     let verdict = client.connection.verdict();
     let (mut parts, body) = request.into_parts();
     let client_ip = if client.trusted { worker.settings.client_ip.of(client.peer, &parts.headers) } else { Some(client.peer) };
-    let entry = worker.log.as_ref().map(|_| entry(verdict.is_none().then_some(&parts), client_ip));
+    let entry = worker.log.as_ref().map(|_| entry(&worker, verdict.is_none().then_some(&parts), client_ip));
     let mut record = Record::new(Rc::clone(&worker), client.connection.begun(), entry);
     let planned = match verdict {
-        Some(refusal) => Err(refusal.into()),
-        None => plan(&worker, &client, client_ip, &mut parts, &mut record),
+        Some(refusal) => Err(Failure::from(refusal).into()),
+        None => planned(&worker, &client, client_ip, &mut parts, &mut record).await,
     };
-    let plan = match planned {
+    let mut plan = match planned {
         Ok(plan) => plan,
-        Err(failure) => return Ok(refused(failure, record, &worker, &client)),
+        Err(refused) => return Ok(answered(refused, record, &worker, &client)),
     };
     let arrival = Arrival { peer: &client.peer_text, trusted: client.trusted, scheme: "http", port: &worker.port };
-    let upload = Upload::new(&parts, &arrival, body);
+    let upload = Upload::new(&parts, &arrival, body, mem::take(&mut plan.withheld));
     let limit = worker.settings.timeouts.request.and_then(|limit| record.started().checked_add(limit));
     let exchange = exchange(&worker, &client, &plan, upload, &mut record);
-    let answered = match limit {
+    let exchanged = match limit {
         None => exchange.await,
         Some(limit) => timeout_at(limit, exchange).await.unwrap_or(Err(Failure::RequestTimeout)),
     };
-    let response = match answered {
+    let response = match exchanged {
         Ok(response) => response,
-        Err(failure) => return Ok(refused(failure, record, &worker, &client)),
+        Err(failure) => return Ok(answered(failure.into(), record, &worker, &client)),
     };
     let (mut parts, answer) = response.into_parts();
     forward::response_headers(&mut parts.headers);
@@ -101,16 +131,54 @@ pub(crate) async fn serve(
     Ok(response.map(|()| ResponseBody::early(answer, record, connection, limit)))
 }
 
+/// The plan, made anew when it had to wait for a password: so all of it is from one table.
+async fn planned(
+    worker: &Worker,
+    client: &Client,
+    client_ip: Option<IpAddr>,
+    parts: &mut Parts,
+    record: &mut Record,
+) -> Result<Plan, Refused> {
+    let mut checked = None;
+    for _ in 0..=PASSWORD_CHECKS {
+        match plan(worker, client, client_ip, parts, record, checked.as_ref()) {
+            Ok(plan) => return Ok(plan),
+            Err(Stop::Refused(refused)) => return Err(refused),
+            Err(Stop::Password(print, right)) => match right.await {
+                Ok(right) => checked = Some(Checked { print, right }),
+                Err(_) => break,
+            },
+        }
+    }
+    Err(Refused::until(Failure::PasswordsBusy, 1))
+}
+
 /// Takes from the table all that the request needs, and makes its head the one that the origin gets.
-fn plan(worker: &Worker, client: &Client, client_ip: Option<IpAddr>, parts: &mut Parts, record: &mut Record) -> Result<Plan, Failure> {
+fn plan(
+    worker: &Worker,
+    client: &Client,
+    client_ip: Option<IpAddr>,
+    parts: &mut Parts,
+    record: &mut Record,
+    checked: Option<&Checked>,
+) -> Result<Plan, Stop> {
     let view = worker.view();
     let path = target::path(&parts.uri)?;
     let route = view.table.lookup(&target::host(parts), &path).ok_or(Failure::NoRoute)?;
-    // While requests cannot be authenticated a route that asks for it is closed: it never falls open.
-    if !matches!(route.auth, Auth::None) {
-        return Err(Failure::NotResolved);
+    if let (Auth::Unresolved(_), Some(entry)) = (&route.auth, record.entry()) {
+        // Nobody knows which parameter of the query holds a key.
+        entry.path = parts.uri.path().to_owned();
     }
-    let facts = RequestFacts { parts, client_ip };
+    let judge = |policy: &Policy, guess| judged(worker, policy, client_ip.unwrap_or(client.peer), guess, checked);
+    let identity = auth::author(&route.auth, parts, client.peer, Timestamp::now, judge)?;
+    let identity = identity.as_deref();
+    if let (Some(identity), Some(entry)) = (identity, record.entry()) {
+        entry.consumer = identity.consumer().cloned();
+    }
+    let withheld = if let Auth::Policy(policy) = &route.auth { Some(policy) } else { None };
+    let query = withheld.and_then(|policy| policy.withhold_query(identity, parts.uri.query()?));
+    let query = query.as_deref();
+    let facts = RequestFacts { parts, client_ip, identity };
     let applied = route.decider(&facts);
     let side = applied.map_or(Side::Stable, |applied| decided(worker, applied, &facts, record));
     let (backend, sent) = match (applied, side) {
@@ -126,17 +194,39 @@ fn plan(worker: &Worker, client: &Client, client_ip: Option<IpAddr>, parts: &mut
     };
     let endpoints = view.endpoints(backend, worker.index);
     if endpoints.serving(side).is_empty() {
-        return Err(if side == Side::Canary { Failure::CanaryUnavailable } else { Failure::NoEndpoint });
+        return Err(if side == Side::Canary { Failure::CanaryUnavailable } else { Failure::NoEndpoint }.into());
     }
-    if let Some(uri) = target::forwarded(&parts.uri, &sent) {
+    if let Some(uri) = target::forwarded(&parts.uri, &sent, query) {
         let host = target::host_field(parts);
         parts.uri = uri;
         if let Some(host) = host {
             parts.headers.insert(header::HOST, host);
         }
     }
+    if let Some(policy) = withheld {
+        policy.withhold(identity, &mut parts.headers);
+    }
+    let withheld = withheld.map_or_else(Vec::new, |policy| policy.fields().cloned().collect());
     forwarded_head(worker, client, parts);
-    Ok(Plan { endpoints, side })
+    Ok(Plan { endpoints, side, withheld })
+}
+
+/// What becomes of a password: known already, or to be waited for.
+fn judged(
+    worker: &Worker,
+    policy: &Policy,
+    client: IpAddr,
+    guess: Guess,
+    checked: Option<&Checked>,
+) -> Result<Result<Identity, Refusal>, Stop> {
+    let print = worker.passwords.fingerprint(&guess);
+    if let Some(checked) = checked.filter(|checked| checked.print == print) {
+        return Ok(guess.settle(checked.right));
+    }
+    match worker.passwords.ask(&policy.name, client, guess.clone(), print, Instant::now())? {
+        Known::Right => Ok(guess.settle(true)),
+        Known::Soon(right) => Err(Stop::Password(print, right)),
+    }
 }
 
 /// Asks the release.
@@ -187,12 +277,16 @@ async fn exchange(
 }
 
 /// An answer of serin's own.
-fn refused(failure: Failure, mut record: Record, worker: &Worker, client: &Client) -> Response<ResponseBody> {
+fn answered(refused: Refused, mut record: Record, worker: &Worker, client: &Client) -> Response<ResponseBody> {
+    let Refused { failure, fields } = refused;
     record.fail(failure);
     record.head(failure.status().as_u16());
     let mut response = Response::new(());
     *response.status_mut() = failure.status();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    for (name, value) in fields {
+        response.headers_mut().append(name, value);
+    }
     if client.connection.broken().is_some() {
         client.connection.close();
     }
@@ -217,13 +311,14 @@ fn finish(response: &mut Response<()>, record: &Record, worker: &Worker, client:
 }
 
 /// What the access log says from the beginning. Of a refused head nothing is known.
-fn entry(parts: Option<&Parts>, client: Option<IpAddr>) -> Box<Entry> {
+fn entry(worker: &Worker, parts: Option<&Parts>, client: Option<IpAddr>) -> Box<Entry> {
     Box::new(Entry {
         time: Timestamp::now(),
         client,
+        consumer: None,
         method: parts.map_or(Method::default(), |parts| parts.method.clone()),
         host: parts.map(|parts| target::host(parts).into_owned()).unwrap_or_default(),
-        path: parts.map(|parts| parts.uri.path_and_query().map_or("", |p| p.as_str()).to_owned()).unwrap_or_default(),
+        path: parts.map(|parts| target::logged(&parts.uri, worker.view().table.key_parameters())).unwrap_or_default(),
         status: 0,
         bytes: 0,
         duration: Duration::ZERO,

@@ -74,6 +74,19 @@ pub struct Limits {
     pub idle_per_endpoint: usize,
     /// Endpoints that a request is offered to while nothing of it was sent.
     pub attempts: usize,
+    /// Passwords.
+    pub passwords: PasswordLimits,
+}
+
+/// How much is done for passwords, each of which takes a core for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PasswordLimits {
+    /// Threads that check them.
+    pub threads: usize,
+    /// That may wait for a thread: more are answered 503.
+    pub queue: usize,
+    /// Wrong ones a minute of one client on the routes of one policy: more are answered 429, right or wrong.
+    pub failures: u32,
 }
 
 impl Settings {
@@ -110,6 +123,20 @@ impl Default for Timeouts {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: gate::Limits::default(), connections: 16 * 1024, connections_per_endpoint: 256, idle_per_endpoint: 2, attempts: 3 }
+        Self {
+            head: gate::Limits::default(),
+            connections: 16 * 1024,
+            connections_per_endpoint: 256,
+            idle_per_endpoint: 2,
+            attempts: 3,
+            passwords: PasswordLimits::default(),
+        }
+    }
+}
+
+impl Default for PasswordLimits {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4)).min(4);
+        Self { threads, queue: 32, failures: 20 }
     }
 }

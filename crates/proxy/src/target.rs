@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri, header, request::Parts};
+use serin_auth::redacted;
 use serin_routing::path;
 use std::borrow::Cow;
 
@@ -47,20 +48,31 @@ fn is_plain(path: &str) -> bool {
     path.starts_with('/')
 }
 
-/// The target that the origin gets, in origin form (RFC 9112, section 3.2.1); the query is kept as it came.
-pub(crate) fn forwarded(uri: &Uri, path: &str) -> Option<Uri> {
-    if uri.path() == path || uri.path() == "*" {
+/// The target that the origin gets, in origin form (RFC 9112, section 3.2.1); the query is kept as it came, but for `query`, which takes its
+/// place; an empty one is none.
+pub(crate) fn forwarded(uri: &Uri, path: &str, query: Option<&str>) -> Option<Uri> {
+    if query.is_none() && (uri.path() == path || uri.path() == "*") {
         return match (uri.authority(), uri.path_and_query()) {
             (Some(_), Some(same)) => Some(Uri::from(same.clone())),
             (Some(_), None) => Some(Uri::from_static("/")),
             (None, _) => None,
         };
     }
-    let text = match uri.query() {
+    let text = match query.map_or(uri.query(), |query| Some(query).filter(|query| !query.is_empty())) {
         Some(query) => [path, "?", query].concat(),
         None => path.to_owned(),
     };
     PathAndQuery::from_maybe_shared(Bytes::from(text)).ok().map(Uri::from)
+}
+
+/// Path and query as logs have them: as the client wrote them, but for the values of these parameters.
+pub(crate) fn logged(uri: &Uri, key_parameters: &[String]) -> String {
+    let written = uri.path_and_query().map_or("", |written| written.as_str());
+    let shown = if key_parameters.is_empty() { None } else { uri.query().and_then(|query| redacted(query, key_parameters)) };
+    match shown {
+        Some(query) => [uri.path(), "?", &query].concat(),
+        None => written.to_owned(),
+    }
 }
 
 /// The value of the Host field that the origin gets: the client's own, else the authority of its target.
@@ -109,15 +121,17 @@ mod tests {
     #[test]
     fn target_that_goes_on_has_the_path_and_the_same_query() {
         let cases = [
-            ("/a?b=%20", "/a", None),
-            ("/a/../c?b", "/c", Some("/c?b")),
-            ("/a", "/v2/a", Some("/v2/a")),
-            ("http://a/b?c", "/b", Some("/b?c")),
-            ("http://a", "/", Some("/")),
-            ("*", "/", None),
+            ("/a?b=%20", "/a", None, None),
+            ("/a/../c?b", "/c", None, Some("/c?b")),
+            ("/a", "/v2/a", None, Some("/v2/a")),
+            ("http://a/b?c", "/b", None, Some("/b?c")),
+            ("http://a", "/", None, Some("/")),
+            ("*", "/", None, None),
+            ("/a?b&c", "/a", Some("c"), Some("/a?c")),
+            ("/a?b", "/a", Some(""), Some("/a")),
         ];
-        for (uri, path, expected) in cases {
-            let forwarded = forwarded(&uri.parse().expect("a URI"), path).map(|uri| uri.to_string());
+        for (uri, path, query, expected) in cases {
+            let forwarded = forwarded(&uri.parse().expect("a URI"), path, query).map(|uri| uri.to_string());
             assert_eq!(forwarded.as_deref(), expected, "{uri}");
         }
     }

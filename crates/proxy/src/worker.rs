@@ -4,6 +4,7 @@ use crate::access_log::Log;
 use crate::connection;
 use crate::counters::{self, Shard};
 use crate::listener;
+use crate::passwords::Passwords;
 use crate::pool::{OpenConnections, Pool};
 use crate::settings::Settings;
 use crate::view::View;
@@ -52,6 +53,7 @@ pub(crate) struct Start {
     pub(crate) open: Arc<OpenConnections>,
     pub(crate) table: Arc<Table>,
     pub(crate) log: Option<Log>,
+    pub(crate) passwords: Arc<Passwords>,
 }
 
 /// How one worker sees another, or itself.
@@ -69,6 +71,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Rc<Pool>,
     pub(crate) shard: Arc<Shard>,
     pub(crate) log: Option<Log>,
+    pub(crate) passwords: Arc<Passwords>,
     pub(crate) http: http1::Builder,
     /// The host of a request that names none.
     pub(crate) own_host: HeaderValue,
@@ -104,7 +107,7 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
 }
 
 async fn serve(start: Start) -> io::Result<()> {
-    let Start { index, settings, listener, mut messages, siblings, open, table, log } = start;
+    let Start { index, settings, listener, mut messages, siblings, open, table, log, passwords } = start;
     let mut listener = Some(TcpListener::from_std(listener)?);
     let address = listener.as_ref().map_or(Ok(settings.listen), TcpListener::local_addr)?;
     let pool = Rc::new(Pool::new(settings.timeouts, settings.limits, open));
@@ -114,6 +117,7 @@ async fn serve(start: Start) -> io::Result<()> {
         pool,
         shard: Arc::clone(&siblings[index].shard),
         log,
+        passwords,
         http: http(&settings),
         own_host: HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("localhost")),
         port: HeaderValue::from(address.port()),

@@ -7,7 +7,7 @@ use crate::{Config, Policies, Release, rewrite};
 use serin_auth::Policy;
 use serin_split::{Facts, Side};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ pub struct Table {
     wildcard: HashMap<String, Paths>,
     any: Paths,
     default: Option<usize>,
+    key_parameters: Vec<String>,
 }
 
 /// What a request of one host and path gets.
@@ -88,8 +89,8 @@ impl Table {
         // A compiler gives each host and path once. Should it not, the order of the routes must not decide.
         routes.sort_by(|a, b| (&a.host, &a.path, &a.object).cmp(&(&b.host, &b.path, &b.object)));
 
-        let (any, default) = (Paths::default(), None);
-        let mut table = Self { routes, backends, releases, exact: HashMap::new(), wildcard: HashMap::new(), any, default };
+        let key_parameters: BTreeSet<_> = config.policies.iter().flat_map(|policy| policy.key_parameters()).map(str::to_owned).collect();
+        let mut table = Self { routes, backends, releases, key_parameters: key_parameters.into_iter().collect(), ..Self::empty() };
         for (index, route) in table.routes.iter().enumerate() {
             let paths = match &route.host {
                 HostMatch::Exact(host) => table.exact.entry(host.clone()).or_default(),
@@ -103,6 +104,20 @@ impl Table {
             paths.insert(&route.path, index);
         }
         table
+    }
+
+    fn empty() -> Self {
+        let (exact, wildcard, any) = (HashMap::new(), HashMap::new(), Paths::default());
+        Self {
+            routes: Vec::new(),
+            backends: Vec::new(),
+            releases: Vec::new(),
+            exact,
+            wildcard,
+            any,
+            default: None,
+            key_parameters: Vec::new(),
+        }
     }
 
     /// The route that takes this host (lower case, without port and trailing dot) and canonical path. Allocates nothing.
@@ -124,6 +139,11 @@ impl Table {
     /// Every route, in the order of precedence within a host.
     pub fn routes(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// The query parameters that hold keys on any of the routes: no log shows their values.
+    pub fn key_parameters(&self) -> &[String] {
+        &self.key_parameters
     }
 
     /// Every backend, in the order of the config.

@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// The originating address, as serin would have found it.
     #[arg(long, value_name = "IP")]
     client_ip: Option<IpAddr>,
+    /// The other end of its connection, if that is not the originating address: a proxy in front of serin.
+    #[arg(long, value_name = "IP")]
+    peer: Option<IpAddr>,
     /// Asks the serin whose admin port this is, of what it serves now.
     #[arg(long, env = "SERIN_ADMIN_ADDRESS", value_name = "HOST:PORT", required_unless_present = "manifests")]
     admin: Option<String>,
@@ -59,7 +62,7 @@ impl Options {
             Ok((name.trim().to_owned(), value.trim().to_owned()))
         };
         let headers = self.headers.iter().map(field).collect::<anyhow::Result<_>>()?;
-        Ok(Question { host: host.to_owned(), target, headers, client_ip: self.client_ip })
+        Ok(Question { host: host.to_owned(), target, headers, client_ip: self.client_ip, peer: self.peer })
     }
 }
 
@@ -72,6 +75,12 @@ fn lines(answer: &Value) -> Vec<String> {
     if let Some(object) = text("/route/object") {
         let (host, path) = (text("/route/host").unwrap_or_default(), text("/route/path").unwrap_or_default());
         say("route", format!("{object}, host {host}, path {path}"));
+        if let Some(policy) = text("/author/policy") {
+            let groups: Vec<_> = answer["author"]["groups"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let consumer = text("/author/consumer").unwrap_or("without a name");
+            let of = if groups.is_empty() { String::new() } else { format!(" of {}", groups.join(", ")) };
+            say("consumer", format!("{consumer}{of}, by AuthPolicy {policy}"));
+        }
         match answer.get("release") {
             Some(release) => {
                 say("release", format!("{} ({})", text("/release/name").unwrap_or_default(), text("/release/id").unwrap_or_default()));

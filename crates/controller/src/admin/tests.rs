@@ -15,7 +15,7 @@ async fn exchange(request: &str) -> String {
             match ask {
                 Ask::Ready(reply) => drop(reply.send(false)),
                 Ask::Metrics(reply) => drop(reply.send("serin_table_version 1\n".into())),
-                Ask::Explain(_, reply) => drop(reply.send(Err("it is no request".to_owned()))),
+                Ask::Table(reply) => drop(reply.send(None)),
                 Ask::List(reply) => drop(reply.send(vec![json!({"metadata": {"name": "checkout"}})])),
                 Ask::One(name, reply) => drop(reply.send((name.name == "checkout").then(|| json!({"found": true})))),
                 Ask::Annotate(name, patch, reply) if name.name == "checkout" => drop(reply.send(Ok(json!(format!("{patch:?}"))))),

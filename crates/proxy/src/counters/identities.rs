@@ -120,7 +120,7 @@ mod tests {
     fn count(cells: &IdentityCells, decision: &Decision) {
         let parts = http::Request::new(()).into_parts().0;
         let client_ip = Some("::ffff:192.0.2.7".parse().expect("an address"));
-        cells.count(decision, &RequestFacts { parts: &parts, client_ip });
+        cells.count(decision, &RequestFacts { parts: &parts, client_ip, identity: None });
     }
 
     fn sum(workers: &[IdentityCells]) -> Identities {

@@ -4,7 +4,7 @@ use super::head;
 use crate::forward::{self, Arrival};
 use crate::io;
 use bytes::{Buf, Bytes};
-use http::{Method, header, request::Parts};
+use http::{HeaderName, Method, header, request::Parts};
 use hyper::body::{Body, Frame, Incoming};
 use std::io::{IoSlice, Write};
 use std::pin::Pin;
@@ -30,6 +30,8 @@ pub(crate) struct Upload {
     written: u64,
     /// The origin takes no more.
     is_cut: bool,
+    /// Fields that are not taken from the trailers.
+    withheld: Vec<HeaderName>,
 }
 
 /// What an upload waits for.
@@ -46,8 +48,8 @@ pub(super) enum Sending {
 }
 
 impl Upload {
-    /// A request whose head is the one that the origin gets.
-    pub(crate) fn new(parts: &Parts, arrival: &Arrival<'_>, body: Incoming) -> Self {
+    /// A request whose head is the one that the origin gets. Of its trailers those `withheld` stay behind.
+    pub(crate) fn new(parts: &Parts, arrival: &Arrival<'_>, body: Incoming, withheld: Vec<HeaderName>) -> Self {
         let body = Some(body).filter(|body| !body.is_end_stream());
         let chunked = body.is_some() && !parts.headers.contains_key(header::CONTENT_LENGTH);
         Self {
@@ -61,6 +63,7 @@ impl Upload {
             chunked,
             written: 0,
             is_cut: false,
+            withheld,
         }
     }
 
@@ -153,6 +156,7 @@ impl Upload {
             return;
         }
         forward::trailers(&mut trailers);
+        self.withheld.iter().for_each(|name| drop(trailers.remove(name)));
         self.text.extend_from_slice(b"0\r\n");
         for (name, value) in &trailers {
             forward::write_field(&mut self.text, name, value.as_bytes());

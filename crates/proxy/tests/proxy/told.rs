@@ -41,7 +41,7 @@ fn text_log_says_how_each_request_went() {
     let (time, rest) = lines[0].split_once(' ').expect("a time");
     assert!(time.parse::<jiff::Timestamp>().is_ok(), "{time}");
     let (before, after) = rest.split_once(" duration=0.").expect("a duration below a second");
-    assert_eq!(before, r#"client=127.0.0.1 method="GET" host="shop.example" path="/a?b=%22c%22" status=200 bytes=5"#);
+    assert_eq!(before, r#"client=127.0.0.1 consumer=- method="GET" host="shop.example" path="/a?b=%22c%22" status=200 bytes=5"#);
     assert_eq!(&after[6..], " release=shop/checkout side=canary rule=bucket bucket=0 k=100 upstream=ORIGIN error=-");
     assert!(lines[1].contains(" status=400 ") && lines[1].ends_with(" upstream=- error=host-missing"), "{}", lines[1]);
 }
@@ -53,7 +53,7 @@ fn json_log_says_the_same() {
     let fields = line.as_object_mut().expect("an object");
     assert!(fields.remove("time").is_some() && fields.remove("duration").is_some());
     let expected = serde_json::json!({
-        "client": "127.0.0.1", "method": "GET", "host": "shop.example", "path": "/a?b=%22c%22", "status": 200, "bytes": 5,
+        "client": "127.0.0.1", "consumer": null, "method": "GET", "host": "shop.example", "path": "/a?b=%22c%22", "status": 200, "bytes": 5,
         "release": "shop/checkout", "side": "canary", "rule": "bucket", "bucket": 0, "k": 100, "upstream": "ORIGIN", "error": null,
     });
     assert_eq!(line, expected);

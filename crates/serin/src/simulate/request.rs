@@ -53,7 +53,7 @@ impl Logged {
 
     /// What a split asks for.
     pub(super) fn facts(&self) -> Asked<'_> {
-        Asked { head: RequestFacts { parts: &self.parts, client_ip: self.client }, consumer: self.consumer.as_deref() }
+        Asked { head: RequestFacts { parts: &self.parts, client_ip: self.client, identity: None }, consumer: self.consumer.as_deref() }
     }
 
     /// What the busiest identity is called, unless that may be a secret.

@@ -44,7 +44,7 @@ fn questions(number: u64) -> impl Iterator<Item = Question> {
         }
         let host = choose(&[HOST, HOST, "SHOP.example:80", "shop.example.", "other.example"]);
         let target = choose(&["/", "/cart?x=1", "/a/../b", "/%2e%2e/x", "/a%20b"]);
-        Question { host, target, headers, client_ip: Some([127, 0, 0, 1].into()) }
+        Question { host, target, headers, client_ip: Some([127, 0, 0, 1].into()), peer: None }
     })
 }
 

@@ -1,0 +1,59 @@
+//! Who sends a request: found out by the policy of its route, before any release is asked.
+
+use crate::failure::Failure;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, header};
+use jiff::Timestamp;
+use serin_auth::{Answer, Asked, Guess, Identity, Policy, Refusal};
+use serin_routing::Auth;
+use std::net::IpAddr;
+
+/// An answer of serin's own, and the fields that it has besides.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) failure: Failure,
+    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Who sends this request; `None` for somebody unknown where that is allowed. `judge` knows what becomes of a password.
+///
+/// A route without a policy costs nothing here.
+pub(crate) fn author<E: From<Refused>>(
+    auth: &Auth,
+    parts: &Parts,
+    peer: IpAddr,
+    now: impl FnOnce() -> Timestamp,
+    judge: impl FnOnce(&Policy, Guess) -> Result<Result<Identity, Refusal>, E>,
+) -> Result<Option<Box<Identity>>, E> {
+    let policy = match auth {
+        Auth::None => return Ok(None),
+        Auth::Policy(policy) => policy,
+        Auth::Unresolved(_) => return Err(Refused::from(Failure::PolicyNotResolved).into()),
+    };
+    let found = match policy.authenticate(&Asked { headers: &parts.headers, query: parts.uri.query(), peer, now: now() }) {
+        Answer::Known(identity) => Ok(identity),
+        Answer::Nobody => return Ok(None),
+        Answer::Refused(refusal) => Err(refusal),
+        Answer::Password(guess) => judge(policy, guess)?.map(Box::new),
+    };
+    found.map(Some).map_err(|refusal| Refused::challenged(policy, refusal).into())
+}
+
+impl Refused {
+    fn challenged(policy: &Policy, refusal: Refusal) -> Self {
+        let failure = if refusal == Refusal::Missing { Failure::Unauthenticated } else { Failure::WrongCredentials };
+        let fields = policy.challenges(refusal).into_iter().map(|challenge| (header::WWW_AUTHENTICATE, challenge));
+        Self { failure, fields: fields.collect() }
+    }
+
+    /// One that says when to come again.
+    pub(crate) fn until(failure: Failure, seconds: u64) -> Self {
+        Self { failure, fields: vec![(header::RETRY_AFTER, HeaderValue::from(seconds))] }
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self { failure, fields: Vec::new() }
+    }
+}
