@@ -1,6 +1,7 @@
 //! The proxy on loopback: real sockets, hostile clients, lying origins.
 
 mod answers;
+mod auth;
 mod basics;
 #[path = "../cases/requests.rs"]
 mod cases;

@@ -6,8 +6,15 @@ use serin_routing::{Policies, Table};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
+/// A log in memory.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text")
+    }
+}
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -29,8 +36,7 @@ fn logged(form: AccessLog, requests: &[&str]) -> Vec<String> {
         Client::of(&proxy).send(request).response();
     }
     drop(proxy);
-    let text = String::from_utf8(lines.0.lock().expect("no panic").clone()).expect("text");
-    text.replace(&origin.address.to_string(), "ORIGIN").lines().map(str::to_owned).collect()
+    lines.text().replace(&origin.address.to_string(), "ORIGIN").lines().map(str::to_owned).collect()
 }
 
 const GOOD: &str = "GET /a?b=%22c%22 HTTP/1.1\r\nHost: Shop.example:80\r\nConnection: close\r\n\r\n";
