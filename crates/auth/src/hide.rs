@@ -2,24 +2,20 @@
 
 use crate::request::{is_named, pairs, parts};
 use crate::{Identity, KeyAuth, Method, Policy};
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderName, header};
 
 impl Policy {
-    /// Takes from a head the credential that decided, if the policy hides it, and all that speaks for others without having decided.
-    pub fn withhold(&self, found: Option<&Identity>, headers: &mut HeaderMap) {
-        for (index, method) in self.methods.iter().enumerate() {
-            let decided = found.is_some_and(|identity| identity.method == index);
-            let hidden = decided && self.hide_credentials;
-            match method {
-                Method::KeyAuth(method) if hidden => method.headers.iter().for_each(|name| drop(headers.remove(name))),
-                Method::BasicAuth(_) | Method::Jwt(_) if hidden => drop(headers.remove(header::AUTHORIZATION)),
-                Method::TrustedHeaders(method) if hidden || !decided => {
-                    headers.remove(&method.consumer);
-                    method.groups.iter().for_each(|name| drop(headers.remove(name)));
-                }
-                _ => {}
-            }
-        }
+    /// The fields that name somebody without having decided: nothing may read them, no release and no origin.
+    pub fn unbelieved(&self, found: Option<&Identity>) -> impl Iterator<Item = &HeaderName> {
+        let decided = found.map(|identity| identity.method);
+        let others = self.methods.iter().enumerate().filter(move |(index, _)| decided != Some(*index));
+        others.flat_map(|(_, method)| trusted(method))
+    }
+
+    /// The fields of the method that decided, if the policy hides them from the origin.
+    pub fn hidden(&self, found: Option<&Identity>) -> impl Iterator<Item = &HeaderName> {
+        let decided = found.and_then(|identity| self.methods.get(identity.method)).filter(|_| self.hide_credentials);
+        decided.into_iter().flat_map(fields)
     }
 
     /// The query that goes on, where it is another: the rest of it byte for byte. `Some("")` is none at all.
@@ -35,14 +31,7 @@ impl Policy {
 
     /// The fields that may say who asks: as trailers they never go on, since some recipients take trailers for fields of the head.
     pub fn fields(&self) -> impl Iterator<Item = &HeaderName> {
-        self.methods.iter().flat_map(|method| {
-            let (keys, names) = match method {
-                Method::KeyAuth(method) => (method.headers.as_slice(), [None, None]),
-                Method::BasicAuth(_) | Method::Jwt(_) => (&[][..], [Some(&header::AUTHORIZATION), None]),
-                Method::TrustedHeaders(method) => (&[][..], [Some(&method.consumer), method.groups.as_ref()]),
-            };
-            keys.iter().chain(names.into_iter().flatten())
-        })
+        self.methods.iter().flat_map(fields)
     }
 
     /// The query parameters that hold keys.
@@ -50,6 +39,22 @@ impl Policy {
         let keys = self.methods.iter().filter_map(|method| if let Method::KeyAuth(method) = method { Some(method) } else { None });
         keys.flat_map(|method| &method.query).map(String::as_str)
     }
+}
+
+/// The fields that a method reads.
+fn fields(method: &Method) -> impl Iterator<Item = &HeaderName> {
+    let (keys, authorization) = match method {
+        Method::KeyAuth(method) => (method.headers.as_slice(), None),
+        Method::BasicAuth(_) | Method::Jwt(_) => (&[][..], Some(&header::AUTHORIZATION)),
+        Method::TrustedHeaders(_) => (&[][..], None),
+    };
+    keys.iter().chain(authorization).chain(trusted(method))
+}
+
+/// Those by which a trusted proxy names somebody.
+fn trusted(method: &Method) -> impl Iterator<Item = &HeaderName> {
+    let method = if let Method::TrustedHeaders(method) = method { Some(method) } else { None };
+    method.into_iter().flat_map(|method| std::iter::once(&method.consumer).chain(&method.groups))
 }
 
 /// A query as logs may have it, where it holds the value of one of these parameters.

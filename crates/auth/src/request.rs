@@ -13,8 +13,9 @@ pub struct Asked<'r> {
     pub headers: &'r HeaderMap,
     /// Its query, as the client wrote it.
     pub query: Option<&'r str>,
-    /// The other end of the connection that it came by: not the originating address, which others may say.
-    pub peer: IpAddr,
+    /// Who sends the bytes: the other end of the connection, or the client that a balancer named for the whole of it (PROXY protocol); not the
+    /// originating address, which fields may say. `None`: not known, so nobody who is trusted.
+    pub peer: Option<IpAddr>,
     /// When.
     pub now: Timestamp,
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use serin_compiler::{AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Objects, Options, compile};
 use serin_proxy::{Case, Explanation, explain};
 use serin_routing::{Policies, Table};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::Path;
 
 /// A request that is only asked about.
@@ -39,7 +39,7 @@ pub struct Question {
 impl Question {
     /// The answer of this table, which takes as long as a password takes to check. An error names what no request can have.
     pub fn answer(&self, table: &Table, now: Timestamp) -> Result<Explanation, String> {
-        let peer = self.peer.or(self.client_ip).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        let peer = self.peer.or(self.client_ip);
         Ok(explain(table, &Case { parts: &self.parts()?, client_ip: self.client_ip, peer, now }))
     }
 

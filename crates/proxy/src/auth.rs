@@ -2,11 +2,12 @@
 
 use crate::failure::Failure;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use serin_auth::{Answer, Asked, Guess, Identity, Policy, Refusal};
 use serin_routing::Auth;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// An answer of serin's own, and the fields that it has besides.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(crate) struct Refused {
 pub(crate) fn author<E: From<Refused>>(
     auth: &Auth,
     parts: &Parts,
-    peer: IpAddr,
+    peer: Option<IpAddr>,
     now: impl FnOnce() -> Timestamp,
     judge: impl FnOnce(&Policy, Guess) -> Result<Result<Identity, Refusal>, E>,
 ) -> Result<Option<Box<Identity>>, E> {
@@ -37,6 +38,20 @@ pub(crate) fn author<E: From<Refused>>(
         Answer::Password(guess) => judge(policy, guess)?.map(Box::new),
     };
     found.map(Some).map_err(|refusal| Refused::challenged(policy, refusal).into())
+}
+
+/// Takes from a head what names somebody without having decided, so that no release and no origin believes it.
+pub(crate) fn disbelieve(policy: Option<&Arc<Policy>>, found: Option<&Identity>, headers: &mut HeaderMap) {
+    for name in policy.into_iter().flat_map(|policy| policy.unbelieved(found)) {
+        headers.remove(name);
+    }
+}
+
+/// Takes from a head what the origin does not get to see.
+pub(crate) fn hide(policy: Option<&Arc<Policy>>, found: Option<&Identity>, headers: &mut HeaderMap) {
+    for name in policy.into_iter().flat_map(|policy| policy.hidden(found)) {
+        headers.remove(name);
+    }
 }
 
 impl Refused {

@@ -10,6 +10,7 @@ use serin_auth::{Guess, Identity, Policy, Refusal};
 use serin_routing::config::{HostMatch, PathMatch};
 use serin_routing::{Auth, Route, RouteRelease, Table};
 use serin_split::{Rule, Side, foresee};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -107,7 +108,7 @@ pub struct Case<'r> {
     /// The originating address, as [`crate::ClientIp`] found it.
     pub client_ip: Option<IpAddr>,
     /// The other end of its connection, which headers about the consumer must come from to count.
-    pub peer: IpAddr,
+    pub peer: Option<IpAddr>,
     /// When.
     pub now: Timestamp,
 }
@@ -132,7 +133,11 @@ fn follow(table: &Table, case: &Case<'_>, explanation: &mut Explanation) -> Resu
     let identity = auth::author(&route.auth, parts, peer, || now, judged).map_err(|refused: Refused| refused.failure)?;
     let identity = identity.as_deref();
     explanation.author = identity.and_then(|identity| AuthorExplained::of(&route.auth, identity));
-    let facts = &RequestFacts { parts, client_ip, identity };
+    let mut parts = Cow::Borrowed(parts);
+    if let Auth::Policy(policy) = &route.auth {
+        auth::disbelieve(Some(policy), identity, &mut parts.to_mut().headers);
+    }
+    let facts = &RequestFacts { parts: &parts, client_ip, identity };
     let mut rewritten = None;
     let mut backend = route.backend.as_deref().ok_or(Failure::NotResolved);
     if let Some(applied) = route.decider(facts) {

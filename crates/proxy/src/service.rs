@@ -170,13 +170,14 @@ fn plan(
         entry.path = parts.uri.path().to_owned();
     }
     let judge = |policy: &Policy, guess| judged(worker, policy, client_ip.unwrap_or(client.peer), guess, checked);
-    let identity = auth::author(&route.auth, parts, client.peer, Timestamp::now, judge)?;
+    let identity = auth::author(&route.auth, parts, Some(client.peer), Timestamp::now, judge)?;
     let identity = identity.as_deref();
     if let (Some(identity), Some(entry)) = (identity, record.entry()) {
         entry.consumer = identity.consumer().cloned();
     }
-    let withheld = if let Auth::Policy(policy) = &route.auth { Some(policy) } else { None };
-    let query = withheld.and_then(|policy| policy.withhold_query(identity, parts.uri.query()?));
+    let policy = if let Auth::Policy(policy) = &route.auth { Some(policy) } else { None };
+    auth::disbelieve(policy, identity, &mut parts.headers);
+    let query = policy.and_then(|policy| policy.withhold_query(identity, parts.uri.query()?));
     let query = query.as_deref();
     let facts = RequestFacts { parts, client_ip, identity };
     let applied = route.decider(&facts);
@@ -203,10 +204,8 @@ fn plan(
             parts.headers.insert(header::HOST, host);
         }
     }
-    if let Some(policy) = withheld {
-        policy.withhold(identity, &mut parts.headers);
-    }
-    let withheld = withheld.map_or_else(Vec::new, |policy| policy.fields().cloned().collect());
+    auth::hide(policy, identity, &mut parts.headers);
+    let withheld = policy.map_or_else(Vec::new, |policy| policy.fields().cloned().collect());
     forwarded_head(worker, client, parts);
     Ok(Plan { endpoints, side, withheld })
 }

@@ -17,7 +17,9 @@ fn found(policy: &Policy, lines: &[(&str, &str)], query: Option<&str>, peer: &st
 fn left(policy: &Policy, lines: &[(&str, &str)], peer: &str) -> Vec<String> {
     let identity = found(policy, lines, None, peer);
     let mut headers: HeaderMap = head(lines);
-    policy.withhold(Some(&identity), &mut headers);
+    for name in policy.unbelieved(Some(&identity)).chain(policy.hidden(Some(&identity))) {
+        headers.remove(name);
+    }
     headers.keys().map(HeaderName::to_string).collect()
 }
 

@@ -1,7 +1,9 @@
 //! What a look-up costs does not depend on how many consumers there are.
 #![expect(clippy::disallowed_methods, reason = "it is time that is measured")]
 
-use crate::support::{by_key, policy, who};
+use crate::support::{answer, by_key, by_password, policy, who};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use serin_auth::{Answer, ApiKey, Asked, Consumer, Credential, Directory, Policy};
@@ -23,7 +25,7 @@ fn policy_of(count: usize) -> Policy {
 fn time(policy: &Policy, heads: &[HeaderMap]) -> Duration {
     let start = Instant::now();
     for headers in heads {
-        let asked = Asked { headers, query: None, peer: Ipv4Addr::LOCALHOST.into(), now: Timestamp::UNIX_EPOCH };
+        let asked = Asked { headers, query: None, peer: Some(Ipv4Addr::LOCALHOST.into()), now: Timestamp::UNIX_EPOCH };
         assert!(matches!(black_box(policy.authenticate(&asked)), Answer::Known(_)));
     }
     start.elapsed()
@@ -46,6 +48,24 @@ fn one_of_10_000_consumers_costs_what_one_of_10_does() {
     let [few, many] = best.map(|best| best.as_nanos() as f64 / heads.len() as f64);
     println!("a request of one of 10 consumers: {few:.0} ns, of one of 10,000: {many:.0} ns");
     assert!(many < few * 1.5, "{few:.0} ns and {many:.0} ns");
+}
+
+#[test]
+fn unknown_name_takes_as_long_as_a_known_one() {
+    let policy = policy(vec![by_password()]);
+    let quickest = |credentials: &str| {
+        let value = format!("Basic {}", STANDARD.encode(credentials));
+        let Answer::Password(guess) = answer(&policy, &[("authorization", &value)], None, "192.0.2.7") else { panic!("it is a password") };
+        let check = || {
+            let start = Instant::now();
+            assert!(!black_box(guess.check()));
+            start.elapsed()
+        };
+        (0..10).map(|_| check()).min().unwrap_or_default().as_secs_f64()
+    };
+    let (known, unknown) = (quickest("alice@shop:wrong"), quickest("mallory:wrong"));
+    println!("a known name: {known:.4} s, an unknown one: {unknown:.4} s");
+    assert!((0.5..2.0).contains(&(known / unknown)), "{known} and {unknown}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub(crate) fn head(lines: &[(&str, &str)]) -> HeaderMap {
 pub(crate) fn answer(policy: &Policy, lines: &[(&str, &str)], query: Option<&str>, peer: &str) -> Answer {
     let (headers, now) = (head(lines), Timestamp::from_second(NOW).expect("a time"));
     let peer: IpAddr = peer.parse().expect("an address");
-    policy.authenticate(&Asked { headers: &headers, query, peer, now })
+    policy.authenticate(&Asked { headers: &headers, query, peer: Some(peer), now })
 }
 
 /// The same in a word or two; a password is checked.

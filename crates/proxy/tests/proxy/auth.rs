@@ -8,8 +8,9 @@ mod tokens;
 use crate::support::Client;
 use crate::told::Lines;
 use serin_auth::{Anonymous, Policy};
-use serin_proxy::{AccessLog, Proxy, Settings};
-use serin_routing::config::Auth;
+use serin_proxy::{AccessLog, Case, Proxy, Settings, explain};
+use serin_routing::config::{Auth, Match, Override, People, Side, Source};
+use serin_routing::{Policies, Table};
 use site::{Site, by_header, by_key, by_password, policy};
 
 #[test]
@@ -76,6 +77,53 @@ fn nobody_is_another_by_a_header_however_it_is_spelt() {
         let named: Vec<_> = request.fields.iter().filter(|(name, _)| name.contains("auth")).collect();
         assert!(named.is_empty(), "{request:?}");
     }
+}
+
+#[test]
+fn no_release_reads_a_header_that_nobody_believes() {
+    let mut config = Site::config(Policy { anonymous: Anonymous::Allow, ..policy(vec![by_header("10.0.0.0/8")]) });
+    let source = Source::Header("x-auth-request-user".into());
+    config.releases[0].overrides = vec![Override::Value { source, matches: Match::Exact("alice".into(), Side::Canary) }];
+    (config.releases[0].people, config.releases[0].traffic) = (People::Anyone, crate::support::release(1000, 0).traffic);
+    let table = Table::new(config.clone(), &mut Policies::default());
+    let site = Site::of(config, crate::support::settings());
+    let answer = site.ask("GET / HTTP/1.1\r\nHost: shop.example\r\nX-Auth-Request-User: alice\r\n\r\n");
+    assert_eq!((answer.status(), answer.text()), (200, "stable"));
+    let asked = http::Request::get("/").header("host", "shop.example").header("x-auth-request-user", "alice").body(()).expect("a request");
+    let (parts, ()) = asked.into_parts();
+    let explained = |peer: [u8; 4]| {
+        let case = Case { parts: &parts, client_ip: None, peer: Some(peer.into()), now: jiff::Timestamp::now() };
+        explain(&table, &case).release.and_then(|release| release.side)
+    };
+    // Without the override the request's turn decides, which nobody can foresee.
+    assert_eq!([explained([127, 0, 0, 1]), explained([10, 0, 0, 1])], [None, Some("canary")]);
+}
+
+#[test]
+fn explanation_knows_who_asks_as_the_proxy_does() {
+    let config = Site::config(policy(vec![by_key(), by_password()]));
+    let table = Table::new(config.clone(), &mut Policies::default());
+    let site = Site::of(config, crate::support::settings());
+    let lines = [
+        "",
+        "apikey: key of alice",
+        "apikey: key of bob",
+        "apikey: x",
+        "authorization: Basic YWxpY2U6cGFzc3dvcmQ=",
+        "authorization: Basic YWxpY2U6eA==",
+    ];
+    let authors = lines.map(|line| {
+        let request = line.split_once(": ").into_iter().fold(http::Request::get("/"), |request, (name, value)| request.header(name, value));
+        let (parts, ()) = request.header("host", "shop.example").body(()).expect("a request").into_parts();
+        let explained = explain(&table, &Case { parts: &parts, client_ip: None, peer: None, now: jiff::Timestamp::now() });
+        let answer = site.ask(format!("GET / HTTP/1.1\r\nHost: shop.example\r\n{line}{}\r\n", if line.is_empty() { "" } else { "\r\n" }));
+        match &explained.failure {
+            Some(failure) => assert_eq!((answer.status(), answer.text().trim_end()), (401, failure.as_str()), "{line}"),
+            None => assert_eq!(answer.text(), if explained.release.is_some() { "canary" } else { "stable" }, "{line}"),
+        }
+        explained.author.and_then(|author| author.consumer)
+    });
+    assert_eq!(authors.map(Option::unwrap_or_default), ["", "alice", "bob", "", "alice", ""]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use http::HeaderName;
 use serin_auth::{Anonymous, ApiKey, BasicAuth, Consumer, Credential, Directory, KeyAuth, Method, PasswordHash, Policy, TrustedHeaders};
 use serin_proxy::{Proxy, Settings};
-use serin_routing::config::{Auth, Config, People, Release, RouteRelease};
+use serin_routing::config::{Auth, Backend, Config, People, Release, RouteRelease};
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,13 +44,12 @@ impl Site {
             routes: vec![guarded, route("/open", 0, Vec::new())],
             releases: vec![to_canary],
             policies: vec![Arc::new(policy)],
-            ..Config::default()
+            backends: backends(SocketAddr::from(([127, 0, 0, 1], 9)), SocketAddr::from(([127, 0, 0, 1], 9))),
         }
     }
 
     pub(super) fn publish(&self, config: Config) {
-        let backends = vec![backend("shop/checkout:80", &[self.stable.address]), backend("shop/checkout-v2:80", &[self.canary.address])];
-        publish(&self.proxy, Config { backends, ..config });
+        publish(&self.proxy, Config { backends: backends(self.stable.address, self.canary.address), ..config });
     }
 
     /// The answer to one request on a connection of its own.
@@ -70,6 +69,10 @@ impl Site {
     pub(super) fn origins(&self) -> impl Iterator<Item = Message> {
         self.stable.heard().into_iter().chain(self.canary.heard())
     }
+}
+
+fn backends(stable: SocketAddr, canary: SocketAddr) -> Vec<Backend> {
+    vec![backend("shop/checkout:80", &[stable]), backend("shop/checkout-v2:80", &[canary])]
 }
 
 pub(super) fn policy(methods: Vec<Method>) -> Policy {
