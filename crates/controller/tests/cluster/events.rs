@@ -6,6 +6,7 @@ use k8s_openapi::api::events::v1::Event as Stored;
 use kube::Api;
 use kube::api::ListParams;
 use serin_controller::cluster::events::Events;
+use serin_controller::kind::Kind;
 use serin_controller::update::Event;
 
 #[tokio::test]
@@ -22,7 +23,7 @@ async fn what_happens_to_a_release_is_an_event_of_it_and_the_same_again_is_not_a
         event(true, "It is Aborted."),
         event(false, &"µ".repeat(2_000)),
     ];
-    events.tell(&named("events", "checkout"), &uid, &told);
+    events.tell(Kind::CanaryRelease, &named("events", "checkout"), &uid, &told);
 
     let api = Api::<Stored>::namespaced(user, "events");
     let list = || async {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use serin_controller::admin::Name;
 use serin_controller::cluster;
 use serin_testkit::cluster::Cluster;
+use serin_testkit::manifests;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
