@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod analysis;
+mod authentication;
 mod churn;
 mod columns;
 mod continuity;

@@ -1,6 +1,7 @@
 //! The built binary as its users meet it: `serin standalone` on loopback with real requests, the commands, the demo and the checks.
 #![cfg(unix)]
 
+mod authentication;
 mod blue_green;
 mod client;
 mod commands;
