@@ -1,6 +1,6 @@
 //! Random objects with few names, so that they meet: in two namespaces, some of them bad.
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use serin_api::CanaryRelease;
 use serin_api::identity::release_id;
-use serin_compiler::{AnyBackendPolicy, AnyRelease, Key, Objects};
+use serin_compiler::{AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Key, Objects};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -20,6 +20,9 @@ pub(crate) enum Kind {
     CanaryRelease,
     BackendPolicy,
     Pod,
+    AuthPolicy,
+    Consumer,
+    Secret,
 }
 
 #[derive(Debug, Clone)]
@@ -29,8 +32,18 @@ pub(crate) struct Object {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Service, Self::EndpointSlice, Self::Ingress, Self::IngressClass, Self::CanaryRelease, Self::BackendPolicy, Self::Pod];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Ingress,
+        Self::IngressClass,
+        Self::CanaryRelease,
+        Self::BackendPolicy,
+        Self::Pod,
+        Self::AuthPolicy,
+        Self::Consumer,
+        Self::Secret,
+    ];
 
     pub(crate) fn replace(self, cache: &mut Objects, objects: Vec<Object>) -> bool {
         fn all<T: DeserializeOwned>(objects: Vec<Object>) -> Vec<T> {
@@ -43,6 +56,9 @@ impl Kind {
             Self::IngressClass => cache.replace::<IngressClass>(all(objects)),
             // Of one namespace the pods are never listed; those that are there count all the same.
             Self::Pod => cache.replace::<Pod>(all(objects)),
+            Self::Secret => cache.replace::<Secret>(all(objects)),
+            Self::AuthPolicy => cache.replace(objects.into_iter().map(|object| AnyAuthPolicy(object.value))),
+            Self::Consumer => cache.replace(objects.into_iter().map(|object| AnyConsumer(object.value))),
             Self::BackendPolicy => cache.replace(objects.into_iter().map(|object| AnyBackendPolicy(object.value))),
             Self::CanaryRelease => cache.replace(objects.into_iter().map(|object| AnyRelease(object.value))),
         }
@@ -70,6 +86,9 @@ impl Object {
             Kind::Ingress => cache.apply(self.clone().read::<Ingress>()),
             Kind::IngressClass => cache.apply(self.clone().read::<IngressClass>()),
             Kind::Pod => cache.apply(self.clone().read::<Pod>()),
+            Kind::Secret => cache.apply(self.clone().read::<Secret>()),
+            Kind::AuthPolicy => cache.apply(AnyAuthPolicy(self.value.clone())),
+            Kind::Consumer => cache.apply(AnyConsumer(self.value.clone())),
             Kind::BackendPolicy => cache.apply(AnyBackendPolicy(self.value.clone())),
             Kind::CanaryRelease => cache.apply(AnyRelease(self.value.clone())),
         }
@@ -82,6 +101,9 @@ impl Object {
             Kind::Ingress => cache.delete::<Ingress>(&self.key()),
             Kind::IngressClass => cache.delete::<IngressClass>(&self.key()),
             Kind::Pod => cache.delete::<Pod>(&self.key()),
+            Kind::Secret => cache.delete::<Secret>(&self.key()),
+            Kind::AuthPolicy => cache.delete::<AnyAuthPolicy>(&self.key()),
+            Kind::Consumer => cache.delete::<AnyConsumer>(&self.key()),
             Kind::BackendPolicy => cache.delete::<AnyBackendPolicy>(&self.key()),
             Kind::CanaryRelease => cache.delete::<CanaryRelease>(&self.key()),
         }
@@ -106,6 +128,9 @@ pub(crate) fn object() -> impl Strategy<Value = Object> {
         1 => classes().prop_map(|value| Object { kind: Kind::IngressClass, value }),
         2 => policy().prop_map(|value| Object { kind: Kind::BackendPolicy, value }),
         2 => pod().prop_map(|value| Object { kind: Kind::Pod, value }),
+        2 => auth_policy().prop_map(|value| Object { kind: Kind::AuthPolicy, value }),
+        2 => consumer().prop_map(|value| Object { kind: Kind::Consumer, value }),
+        1 => secret().prop_map(|value| Object { kind: Kind::Secret, value }),
         4 => release().prop_map(|value| Object { kind: Kind::CanaryRelease, value }),
     ]
 }
@@ -124,6 +149,48 @@ fn policy() -> impl Strategy<Value = Value> {
     (select(NAMESPACES), select(&["p", "q"][..]), select(SERVICES), created(), path).prop_map(|(namespace, name, service, created, path)| {
         json!({"metadata": {"namespace": namespace, "name": name, "creationTimestamp": created}, "spec": {"service": service, "path": path}})
     })
+}
+
+fn auth_policy() -> impl Strategy<Value = Value> {
+    let scope = select(vec![
+        json!({"service": "cart"}),
+        json!({"route": {"kind": "Ingress", "name": "i"}}),
+        json!({"all": true}),
+        json!({"all": true, "allNamespaces": true}),
+        json!({}),
+    ]);
+    let method = select(vec![
+        json!({"basicAuth": {}}),
+        json!({"keyAuth": {"headers": ["apikey"]}}),
+        json!({"jwt": {"issuer": "i", "jwks": {"secretRef": {"name": "a", "key": "jwks"}}}}),
+        json!({}),
+    ]);
+    (select(NAMESPACES), select(&["p", "q"][..]), created(), scope, method).prop_map(|(namespace, name, created, scope, method)| {
+        json!({"metadata": {"namespace": namespace, "name": name, "creationTimestamp": created}, "spec": {"scope": scope, "methods": [method]}})
+    })
+}
+
+fn consumer() -> impl Strategy<Value = Value> {
+    let username = select(vec![json!(null), json!("alice"), json!("")]);
+    let credential = select(vec![
+        json!({"keyAuth": {"secretRef": {"name": "a", "key": "key"}}}),
+        json!({"keyAuth": {"secretRef": {"name": "b", "key": "key"}}}),
+        json!({"jwt": {"issuer": "i", "subject": "s"}}),
+    ]);
+    (select(NAMESPACES), select(&["c", "d"][..]), created(), username, credential).prop_map(
+        |(namespace, name, created, username, credential)| {
+            let metadata = json!({"namespace": namespace, "name": name, "creationTimestamp": created});
+            json!({"metadata": metadata, "spec": {"username": username, "credentials": [credential]}})
+        },
+    )
+}
+
+fn secret() -> impl Strategy<Value = Value> {
+    let key = select(&["one", "other", ""][..]);
+    let jwks = select(&[r#"{"keys": [{"kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]}"#, "none"][..]);
+    (select(NAMESPACES), select(&["a", "b"][..]), key, jwks).prop_map(
+        |(namespace, name, key, jwks)| json!({"metadata": {"namespace": namespace, "name": name}, "stringData": {"key": key, "jwks": jwks}}),
+    )
 }
 
 fn service() -> impl Strategy<Value = Value> {
