@@ -9,6 +9,7 @@ mod canary;
 mod entities;
 mod json;
 mod paths;
+mod people;
 mod place;
 mod read;
 mod scope;
@@ -35,7 +36,7 @@ pub fn import(files: &[File<'_>], options: &Options) -> Result<Imported, ImportE
         canary::release(plugin, &mut build);
     }
     weights::releases(&mut build);
-    others(&kong, &mut build.notes);
+    others(&kong, options.all, &mut build.notes);
     let mut imported = Imported::default();
     let around: Vec<Document> = if options.all { around::documents(&mut build) } else { Vec::new() };
     if !options.all && !build.releases.is_empty() {
@@ -48,7 +49,7 @@ pub fn import(files: &[File<'_>], options: &Options) -> Result<Imported, ImportE
 }
 
 /// Says which other plugins there are, each kind once.
-fn others(kong: &Kong, notes: &mut Notes) {
+fn others(kong: &Kong, all: bool, notes: &mut Notes) {
     let mut seen: BTreeMap<&str, (&At, usize)> = BTreeMap::new();
     for plugin in kong.plugins.iter().filter(|plugin| plugin.name != "canary") {
         seen.entry(&plugin.name).or_insert((&plugin.at, 0)).1 += 1;
@@ -56,8 +57,13 @@ fn others(kong: &Kong, notes: &mut Notes) {
     for (name, (at, count)) in seen {
         let often = if count == 1 { String::new() } else { format!(" It is there {count} times.") };
         match name {
-            "key-auth" | "basic-auth" | "jwt" => {
-                notes.decide(at, "", format!("Who a request comes from is an AuthPolicy in serin, which is not made of it.{often}"));
+            _ if people::METHODS.contains(&name) && all => {}
+            _ if people::METHODS.contains(&name) => {
+                notes.decide(at, "", format!("Who a request comes from is an AuthPolicy in serin; --all makes one of it.{often}"));
+            }
+            "jwt" => {
+                let message = "serin verifies the tokens of an issuer by its key set: write an AuthPolicy with a jwt method by hand.";
+                notes.decide(at, "", format!("{message}{often}"));
             }
             _ => notes.no_equivalent(at, "", format!("serin does releases; this it does not do.{often}")),
         }

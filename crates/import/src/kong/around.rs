@@ -26,11 +26,9 @@ pub(super) fn documents(build: &mut Build<'_>) -> Vec<Document> {
     for place in 0..build.kong.routes.len() {
         route(place, build, &mut documents);
     }
-    for consumer in &build.kong.consumers {
-        let many = consumer.credentials.len();
-        build.notes.decide(&consumer.at, "", format!("It has {many} credentials. Make a Consumer of it, and a Secret of each."));
-    }
     super::paths::policies(build, &mut documents);
+    super::people::consumers(build, &mut documents);
+    super::people::policies(build, &mut documents);
     documents
 }
 
@@ -52,6 +50,11 @@ pub(super) fn needs(build: &mut Build<'_>) -> Vec<String> {
         if !matches!(found, Some(Place::Upstream(_))) {
             needs.push(format!("Service {}: {object}", build.service(place)));
         }
+    }
+    if !build.kong.consumers.is_empty() {
+        needs.push(
+            "Consumers, and an AuthPolicy that says who requests come from: --all makes them of consumers and of their plugins".to_owned(),
+        );
     }
     let canaries = build.canaries.iter().map(|(name, plugin)| format!("Service {name}: the canary of {plugin}"));
     needs.extend(canaries);

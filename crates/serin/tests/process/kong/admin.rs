@@ -24,7 +24,12 @@ fn request(config: &mut Value, command: &str) -> Result<()> {
             plugin[kind.trim_end_matches('s')] = json!(name);
             list(config, "plugins")?.push(plugin);
         }
-        ("POST", ["upstreams"]) => list(config, "upstreams")?.push(body),
+        ("POST", [kind @ ("upstreams" | "consumers")]) => list(config, kind)?.push(body),
+        ("POST", ["consumers", name, "acls"]) => {
+            let mut acl = body;
+            acl["consumer"] = json!({"username": name});
+            list(config, "acls")?.push(acl);
+        }
         ("POST", ["upstreams", name, "targets"]) => {
             let mut target = body;
             target["upstream"] = json!(name);
