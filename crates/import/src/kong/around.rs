@@ -68,6 +68,15 @@ pub(super) fn needs(build: &mut Build<'_>) -> Vec<String> {
 fn upstream(place: usize, build: &mut Build<'_>, documents: &mut Vec<Document>) {
     let upstream = &build.kong.upstreams[place];
     let name = build.service_of_upstream(place);
+    if upstream.health_checks {
+        let message =
+            "Nobody checks the endpoints that are printed here. In serin the readiness of pods counts: give the Service a selector.";
+        build.notes.no_equivalent(&upstream.at, "healthchecks", message);
+    }
+    if let Some(algorithm) = &upstream.algorithm {
+        let message = format!("It is {:?}; serin spreads requests over the endpoints of a Service by turns.", plain(algorithm));
+        build.notes.no_equivalent(&upstream.at, "algorithm", message);
+    }
     match sides(upstream).filter(|_| !build.led.contains(&place)) {
         Some((stable, canary)) => {
             let other = build.canary_of_upstream(place);

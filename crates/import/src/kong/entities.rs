@@ -24,6 +24,8 @@ pub(super) struct Service {
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
     pub(super) tls: bool,
+    /// Kong's name of what it speaks, when that is not HTTP/1.1 in clear.
+    pub(super) protocol: Option<String>,
     pub(super) path: Option<String>,
 }
 
@@ -69,6 +71,8 @@ pub(super) struct Upstream {
     /// The name that goes with `hash_on`: of the header, the cookie or the parameter.
     pub(super) hash_name: Option<String>,
     pub(super) health_checks: bool,
+    /// How requests are spread over its targets, when not by turns.
+    pub(super) algorithm: Option<String>,
 }
 
 #[derive(Debug, Clone)]

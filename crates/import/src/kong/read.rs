@@ -16,13 +16,15 @@ const CREDENTIALS: [(&str, &str); 7] = [
 ];
 
 pub(super) fn service(object: &Object<'_>, notes: &mut Notes) -> Service {
+    let protocol = object.text("protocol", notes).filter(|protocol| protocol != "http");
     let mut service = Service {
         at: object.at.clone(),
         id: object.text("id", notes),
         name: object.text("name", notes),
         host: object.text("host", notes),
         port: object.port("port", notes),
-        tls: object.text("protocol", notes).is_some_and(|protocol| matches!(protocol.as_str(), "https" | "grpcs" | "wss")),
+        tls: protocol.as_ref().is_some_and(|protocol| matches!(protocol.as_str(), "https" | "grpcs" | "wss")),
+        protocol,
         path: object.text("path", notes),
     };
     // Shorthand for the four; of an API it is all there is.
@@ -41,6 +43,7 @@ fn address(url: &str, service: &mut Service) {
     let authority = authority.rsplit_once('@').map_or(authority, |(_, authority)| authority);
     let (host, port) = split_port(authority);
     service.tls = scheme == "https" || scheme == "grpcs";
+    service.protocol = Some(scheme.to_owned()).filter(|scheme| scheme != "http");
     service.host = Some(host.to_owned()).filter(|host| !host.is_empty());
     service.port = port.or(service.port);
     service.path = Some(path.to_owned()).filter(|path| !path.is_empty());
@@ -124,6 +127,7 @@ pub(super) fn upstream(object: &Object<'_>, notes: &mut Notes) -> Upstream {
         name: object.text("name", notes),
         targets,
         hash_name: object.text(name_of, notes),
+        algorithm: object.text("algorithm", notes).filter(|algorithm| algorithm != "round-robin"),
         hash_on,
         health_checks: object.part("healthchecks", notes).is_some_and(checks),
     }

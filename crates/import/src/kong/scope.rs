@@ -77,6 +77,12 @@ pub(super) fn of(plugin: &Plugin, build: &mut Build<'_>) -> Option<Scoped> {
             serin's own, with scope.allNamespaces: true.";
         build.notes.decide(&plugin.at, "service", message);
     }
+    if let Some(service) = service.map(|service| &kong.services[service])
+        && let Some(protocol) = service.protocol.as_ref().filter(|_| !matches!(build.place_of(service), Some(Place::Outside(_))))
+    {
+        let message = format!("It is {:?}; serin speaks HTTP/1.1 to a Service, without TLS.", plain(protocol));
+        build.notes.no_equivalent(&service.at, "protocol", message);
+    }
     let place = service.and_then(|service| build.place_of(&kong.services[service]));
     let namespace = build.namespace(place.as_ref());
     let name = plugin.instance.clone().unwrap_or_else(|| if names.is_empty() { "canary".to_owned() } else { names.join("-") });

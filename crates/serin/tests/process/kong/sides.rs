@@ -47,12 +47,22 @@ fn by_header_each_value_stays_on_its_side_and_a_higher_percentage_moves_nobody_b
 }
 
 #[test]
-fn by_address_all_requests_of_one_address_take_one_side() -> Result<()> {
-    let moved = Moved::of(&json!({"hash": "ip", "percentage": 50, "upstream_host": "checkout-v2"}))?;
-    moved.reaches("Steady", "50")?;
-    let mut sides = moved.client()?.sides(HOST, 50)?;
-    sides.extend(moved.client()?.sides(HOST, 50)?);
-    ensure!(count(&sides) == 0 || count(&sides) == 100, "{sides:?}");
+fn by_address_each_address_stays_on_its_side_and_a_higher_percentage_moves_nobody_back() -> Result<()> {
+    let plugin = |percentage: u32| json!({"hash": "ip", "percentage": percentage, "upstream_host": "checkout-v2"});
+    // As kong.conf has trusted_ips.
+    let moved =
+        Moved::start_with(|stable, canary| with(&plugin(20), stable, canary), "", &["--trusted-proxies".into(), "127.0.0.0/8".into()])?;
+    moved.reaches("Steady", "20")?;
+    let of_each =
+        || (0..200).map(|n| Ok(moved.side(HOST, &[("X-Forwarded-For", &format!("198.51.100.{n}"))])? == "v2")).collect::<Result<Vec<_>>>();
+    let first = of_each()?;
+    assert_eq!(of_each()?, first, "the same addresses again");
+    ensure!((15..=70).contains(&count(&first)), "{} of 200 addresses at 20 %", count(&first));
+    moved.again(&plugin(60))?;
+    moved.reaches("Steady", "60")?;
+    let second = of_each()?;
+    assert_eq!(first.iter().zip(&second).filter(|(was, is)| **was && !**is).count(), 0);
+    ensure!((90..=150).contains(&count(&second)), "{} of 200 addresses at 60 %", count(&second));
     Ok(())
 }
 

@@ -32,16 +32,16 @@ impl Moved {
 
     /// Kong with this configuration.
     pub(super) fn start(config: impl FnOnce(&Origin, &Origin) -> Value) -> Result<Self> {
-        Self::start_with(config, "")
+        Self::start_with(config, "", &[])
     }
 
-    /// The same, with manifests beside that somebody wrote by hand.
-    pub(super) fn start_with(config: impl FnOnce(&Origin, &Origin) -> Value, beside: &str) -> Result<Self> {
+    /// The same, with manifests beside that somebody wrote by hand, and options of `serin standalone`.
+    pub(super) fn start_with(config: impl FnOnce(&Origin, &Origin) -> Value, beside: &str, options: &[String]) -> Result<Self> {
         let (stable, canary) = (Origin::start((Ipv4Addr::LOCALHOST, 0), "v1")?, Origin::start((Ipv4Addr::LOCALHOST, 0), "v2")?);
         let folder = tempfile::tempdir()?;
         write(&folder, &config(&stable, &canary))?;
         fs::write(folder.path().join("beside.yaml"), beside)?;
-        let running = Running::start(folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state")?;
+        let running = Running::start_with(folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state", options)?;
         Ok(Self { stable, canary, running, folder })
     }
 
