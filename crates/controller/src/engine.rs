@@ -397,3 +397,6 @@ fn skew_finding(skew: SignedDuration) -> Option<Finding> {
 fn key(name: &Name) -> Key {
     Key::new(&name.namespace, &name.name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,11 @@
 
 use crate::site::{HOST, SOON, Serin, Site, condition, said, shared};
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use serin_testkit::ask::get;
-use serin_testkit::eventually;
+use serin_testkit::manifests::document;
 use serin_testkit::origin::LABEL;
+use serin_testkit::{eventually, long};
 
 /// The page for users.
 const PAGE: &str = include_str!("../../../../docs/authentication.md");
@@ -103,5 +104,44 @@ fn consumers_are_known_by_their_secrets_rotation_counts_what_is_missing_closes_a
     for secret in SECRETS {
         ensure!(!told.contains(secret), "{secret} is told");
     }
+    Ok(())
+}
+
+/// So many share one watch of their Secrets.
+#[test]
+fn many_consumers_are_known_each_by_a_secret_of_its_own_and_each_is_told_once() -> Result<()> {
+    let many = if long() { 10_000 } else { 150 };
+    let site = Site::new(shared()?, "many-consumers")?;
+    let of = |kind: &str, name: &str, more: (&str, Value)| {
+        let version = if kind == "Secret" { "v1" } else { "serin.dev/v1alpha1" };
+        let mut object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": site.namespace}});
+        object[more.0] = more.1;
+        document(&object)
+    };
+    let methods = json!([{"keyAuth": {"headers": ["apikey"]}}]);
+    site.cluster.apply(&of("AuthPolicy", "all", ("spec", json!({"scope": {"all": true}, "methods": methods}))))?;
+    let people: Vec<String> = (0..many)
+        .map(|n| {
+            let credential = json!({"keyAuth": {"secretRef": {"name": format!("key-{n}"), "key": "key"}}});
+            of("Secret", &format!("key-{n}"), ("stringData", json!({"key": format!("key-of-{n}")})))
+                + &of("Consumer", &format!("consumer-{n}"), ("spec", json!({"credentials": [credential]})))
+        })
+        .collect();
+    for batch in people.chunks(500) {
+        site.cluster.apply(&batch.concat())?;
+    }
+    // Ready means that each Secret was looked for.
+    let serin = site.serin(19)?;
+    let last = format!("key-of-{}", many - 1);
+    assert_eq!((who(&serin, &[("apikey", &last)])?, who(&serin, &[("apikey", "key-of-none")])?), ("v1".to_owned(), "401".to_owned()));
+    site.kubectl(&["wait", "--for=condition=Ready", "consumers", "--all", "--timeout=600s"])?;
+    site.kubectl(&["patch", "secret", "key-7", "-p", r#"{"stringData": {"key": "key-that-is-new"}}"#])?;
+    until(&serin, &[("apikey", "key-that-is-new")], "v1")?;
+    assert_eq!(who(&serin, &[("apikey", "key-of-7")])?, "401");
+    // One that comes later has a watch of its own.
+    site.cluster.apply(&people[1].replace("key-1", "key-late").replace("key-of-1", "key-of-late").replace("consumer-1", "late"))?;
+    until(&serin, &[("apikey", "key-of-late")], "v1")?;
+    let versions = site.kubectl(&["get", "consumers", "-o", "jsonpath={.items[*].metadata.generation}"])?;
+    ensure!(versions.split(' ').all(|generation| generation == "1"), "a spec was written: {versions}");
     Ok(())
 }
