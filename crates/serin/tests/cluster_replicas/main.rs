@@ -8,6 +8,7 @@ mod history;
 mod leader;
 mod outage;
 mod replica;
+mod rollback;
 mod schema;
 mod served;
 mod shutdown;

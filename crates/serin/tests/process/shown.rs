@@ -37,6 +37,12 @@ impl Shown {
         Ok((shown, stable, canary))
     }
 
+    /// Its files of objects.
+    pub(crate) fn files(&self) -> Result<Vec<String>> {
+        let names = fs::read_dir(&self.folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        Ok(names.collect::<Result<Vec<_>>>()?.into_iter().filter(|name| name.ends_with(".yaml")).collect())
+    }
+
     /// A file of the folder, with the addresses of this test's origins.
     pub(crate) fn read(&self, file: &str) -> Result<String> {
         let path = self.folder.join(file);
@@ -47,6 +53,8 @@ impl Shown {
     fn origin(&mut self, port: u16) -> Result<Origin> {
         let origin = Origin::start((Ipv4Addr::LOCALHOST, 0), if port < 9010 { "v1" } else { "v2" })?;
         self.addresses.push((written(port), origin.address().to_string()));
+        // As an EndpointSlice has it.
+        self.addresses.push((format!("{{port: {port}}}"), format!("{{port: {}}}", origin.address().port())));
         Ok(origin)
     }
 }

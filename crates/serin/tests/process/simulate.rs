@@ -95,6 +95,23 @@ fn s7_a_log_of_few_addresses_is_said_to_be_skewed_with_the_cure() -> Result<()> 
 }
 
 #[test]
+fn s7_a_log_with_a_heavy_hitter_shows_shares_of_users_and_of_requests_apart() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let log: String = (0..400).map(|n| combined("192.0.2.1", &format!("user-{n}"), 1)).collect();
+    alone(folder.path(), &json!({"by": "Header", "name": "X-User"}), &(log + &combined("192.0.2.1", "heavy-hitter", 400)))?;
+    let (_, told, _) = simulate(folder.path(), &["release.yaml", "--identity", "user", "--at", "10"])?;
+    // WEIGHT, BUCKETS, USERS as `S % (N of 401)` and REQUESTS as `S % (N of 800)`.
+    let row = told.lines().find(|line| line.contains("of 401)")).with_context(|| told.clone())?;
+    let shares: Vec<f64> = row.split(" % ").map(|part| part.rsplit(' ').next().unwrap_or_default().parse().unwrap_or(f64::NAN)).collect();
+    let [weight, users, requests, ..] = shares[..] else { anyhow::bail!("{row}") };
+    println!("{row}");
+    ensure!(weight == 10.0 && (6.0..14.0).contains(&users), "{row}");
+    ensure!((requests - users).abs() > 2.5 && row.contains("of 800)"), "{row}");
+    ensure!(told.contains("the busiest makes 50 % of them") && !told.contains("Skewed"), "{told}");
+    Ok(())
+}
+
+#[test]
 fn the_field_of_the_identity_is_chosen_and_who_lacks_it_is_counted() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let users: String = (0..500).map(|n| combined("192.0.2.1", &format!("user-{n}"), 2)).collect();

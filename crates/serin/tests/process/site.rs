@@ -49,7 +49,9 @@ impl Site {
     pub(crate) fn shown(name: &str, options: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (mut shown, stable, canary) = Shown::of(name)?;
-        write(folder.path(), MANIFESTS, &shown.read(MANIFESTS)?)?;
+        for file in shown.files()? {
+            write(folder.path(), &file, &shown.read(&file)?)?;
+        }
         shown.options = options.iter().map(ToString::to_string).collect();
         let running = Running::start_with(folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state", &shown.options)?;
         Ok(Self { stable, canary, running, folder, namespace: name[..3].to_owned(), shown: Some(shown) })
@@ -62,9 +64,27 @@ impl Site {
 
     /// Edits the manifests as somebody would who follows the folder's README.
     pub(crate) fn change(&self, from: &str, to: &str) -> Result<()> {
+        self.change_in(MANIFESTS, from, to)
+    }
+
+    /// The same in another file.
+    pub(crate) fn change_in(&self, file: &str, from: &str, to: &str) -> Result<()> {
+        let text = fs::read_to_string(self.folder.path().join(file))?;
+        ensure!(text.contains(from), "no {from:?} in\n{text}");
+        self.write(file, &text.replace(from, to))
+    }
+
+    /// An edit and the deletion of a release in one write.
+    pub(crate) fn change_and_delete(&self, from: &str, to: &str, release: &str) -> Result<()> {
         let text = fs::read_to_string(self.folder.path().join(MANIFESTS))?;
         ensure!(text.contains(from), "no {from:?} in\n{text}");
-        self.write(MANIFESTS, &text.replace(from, to))
+        self.write(MANIFESTS, &text.replace(document(&text, "CanaryRelease", release)?, "").replace(from, to))
+    }
+
+    /// Takes one object out of the manifests.
+    pub(crate) fn delete(&self, kind: &str, name: &str) -> Result<()> {
+        let text = fs::read_to_string(self.folder.path().join(MANIFESTS))?;
+        self.write(MANIFESTS, &text.replace(document(&text, kind, name)?, ""))
     }
 
     /// The answer to a request of this host and path, with these headers.
@@ -180,6 +200,12 @@ pub(crate) fn spec(more: &Value) -> Value {
         spec[name] = value.clone();
     }
     spec
+}
+
+/// The document of an object.
+fn document<'t>(text: &'t str, kind: &str, name: &str) -> Result<&'t str> {
+    let is = |document: &&str| document.contains(&format!("kind: {kind}\n")) && document.contains(&format!("metadata: {{name: {name}, "));
+    text.split("---\n").find(is).with_context(|| format!("no {kind} {name} in\n{text}"))
 }
 
 /// As an editor saves: beside, then renamed, so that nobody reads half of it.
