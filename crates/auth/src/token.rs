@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 
 /// No longer token is looked at.
 const LONGEST: usize = 16 * 1024;
+/// So many keys are tried for one token, as there are several of an algorithm for one that names none.
+const MOST_TRIED: usize = 8;
 /// By how many seconds a token may come before its `nbf`: the issuer's clock may be ahead. Behind its `exp` none counts.
 const EARLY: f64 = 30.0;
 
@@ -116,7 +118,7 @@ fn check_signature(keys: &Jwks, head: &Head, parts: &Parts<'_>) -> Result<(), To
     let algorithm = algorithm(&head.alg).ok_or(TokenFault::UnknownKey)?;
     let is_meant = |key: &&Key| key.algorithm == algorithm && (head.kid.is_none() || head.kid == key.id);
     let mut fault = TokenFault::UnknownKey;
-    for key in keys.keys.iter().filter(is_meant) {
+    for key in keys.keys.iter().filter(is_meant).take(MOST_TRIED) {
         match jsonwebtoken::crypto::verify(parts.signature, parts.signed.as_bytes(), &key.key, key.algorithm) {
             Ok(true) => return Ok(()),
             Ok(false) | Err(_) => fault = TokenFault::Signature,

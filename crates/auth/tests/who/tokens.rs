@@ -83,6 +83,19 @@ fn algorithm_is_the_keys_and_never_the_tokens() {
 }
 
 #[test]
+fn token_that_names_no_key_is_tried_with_a_few() {
+    let key = |number: u8| json!({"kty": "oct", "kid": number.to_string(), "k": encode([number; 32])});
+    let policy = policy_of(&json!({"keys": (1..=9).map(key).collect::<Vec<_>>()}));
+    let token = |id: Value, number: u8| {
+        let message = format!("{}.{}", encode(json!({"alg": "HS256", "kid": id}).to_string()), encode(claims().to_string()));
+        format!("{message}.{}", encode(mac(hmac::HMAC_SHA256, &[number; 32], message.as_bytes())))
+    };
+    assert_eq!(of(&policy, &token(Value::Null, 8)), "alice of testers,beta");
+    assert_eq!(fault(&policy, &token(Value::Null, 9)), TokenFault::Signature, "each try costs a signature");
+    assert_eq!(of(&policy, &token(json!("9"), 9)), "alice of testers,beta");
+}
+
+#[test]
 fn token_that_is_changed_or_no_token_is_refused() {
     let policy = all_keys();
     let good = ALGORITHMS.token("ES256", &claims());
