@@ -4,7 +4,7 @@ use regex::Regex;
 use serde_json::{Deserializer, Value};
 use std::collections::BTreeMap;
 
-/// What a line says, by the names of serin's own log: `client`, `host`, `path`, and of the others `user`, `referer` and `agent`.
+/// What a line says, by the names of serin's own log: `client`, `consumer`, `host`, `path`, and of the others `user`, `referer` and `agent`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Line(BTreeMap<String, String>);
 

@@ -34,7 +34,7 @@ impl Logged {
             head = head.header(HOST, value);
         }
         let mut client = line.get("client").and_then(|text| text.parse().ok());
-        let mut consumer = line.get("user");
+        let mut consumer = line.get("consumer").or(line.get("user"));
         match (identity.map(|field| line.get(field)), by) {
             (None, _) | (_, SplitBy::QueryParam(_) | SplitBy::Claim(_) | SplitBy::Request) => {}
             (Some(value), SplitBy::Consumer) => consumer = value,

@@ -62,6 +62,19 @@ fn simulate_says_of_a_log_what_the_proxy_that_wrote_it_did() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn simulate_counts_the_consumers_that_serins_own_log_names() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let line = |n: usize| {
+        let who = format!("t client=10.0.0.1 consumer=\"user-{}\" method=\"GET\" host=\"shop.example\"", n % 50);
+        format!("{who} path=\"/\" status=200 bytes=5\n")
+    };
+    alone(folder.path(), &json!({"by": "Consumer"}), &(0..500).map(line).collect::<String>())?;
+    let (code, told, _) = simulate(folder.path(), &["release.yaml"])?;
+    ensure!(code == 0 && told.contains("of 50)") && !told.contains("Skewed: "), "{told}");
+    Ok(())
+}
+
 /// A release alone, split by this.
 fn alone(folder: &Path, split: &Value, log: &str) -> Result<()> {
     let strategy = json!({"linear": {}});
