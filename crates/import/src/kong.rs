@@ -44,7 +44,7 @@ pub fn import(files: &[File<'_>], options: &Options) -> Result<Imported, ImportE
     }
     imported.documents = build.releases;
     imported.documents.extend(around);
-    imported.notes = build.notes.0;
+    imported.notes = build.notes.list;
     Ok(imported)
 }
 

@@ -1,10 +1,11 @@
 //! What an import has to say beside its documents.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::rc::Rc;
 
 /// One thing that somebody has to know before applying what came out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Note {
     /// What kind of thing.
     pub kind: Kind,
@@ -19,7 +20,7 @@ pub struct Note {
 }
 
 /// How much a note weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// The object became nothing.
     LeftOut,
@@ -57,15 +58,18 @@ pub(crate) struct At {
     pub(crate) object: Rc<str>,
 }
 
-/// Notes as they are collected.
+/// Notes as they are collected, each once.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(pub(crate) Vec<Note>);
+pub(crate) struct Notes {
+    pub(crate) list: Vec<Note>,
+    said: HashSet<Note>,
+}
 
 impl Notes {
     pub(crate) fn say(&mut self, kind: Kind, at: &At, field: &str, message: impl Into<String>) {
         let note = Note { kind, file: at.file.clone(), object: at.object.clone(), field: field.to_owned(), message: message.into() };
-        if !self.0.contains(&note) {
-            self.0.push(note);
+        if self.said.insert(note.clone()) {
+            self.list.push(note);
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) fn needs(build: &mut Build<'_>) -> Vec<String> {
     }
     for place in 0..build.kong.services.len() {
         let service = &build.kong.services[place];
-        let (object, found) = (service.at.object.clone(), build.place_of(service));
+        let (object, found) = (service.at.object.clone(), build.place_of(place).cloned());
         if !matches!(found, Some(Place::Upstream(_))) {
             needs.push(format!("Service {}: {object}", build.service(place)));
         }
@@ -113,7 +113,7 @@ fn service(name: &str, upstream: &Upstream, targets: &[&Target], build: &mut Bui
 /// A Kong Service whose host is an address outside: a Service with that endpoint.
 fn outside(place: usize, build: &mut Build<'_>, documents: &mut Vec<Document>) {
     let found = &build.kong.services[place];
-    let Some(Place::Outside(host)) = build.place_of(found) else { return };
+    let Some(Place::Outside(host)) = build.place_of(place).cloned() else { return };
     let (at, port) = (found.at.clone(), found.port.unwrap_or(if found.tls { 443 } else { 80 }));
     let name = build.service(place);
     let Ok(address) = host.parse::<IpAddr>() else {
@@ -143,7 +143,7 @@ fn route(place: usize, build: &mut Build<'_>, documents: &mut Vec<Document>) {
         let message = "Kong takes the route's path off; serin sends the path as it came. Let the application take it, or have routes at /.";
         build.notes.no_equivalent(&route.at, "strip_path", message);
     }
-    let lies = build.place_of(found);
+    let lies = build.place_of(service).cloned();
     let port = match &lies {
         Some(Place::Upstream(_)) => PORT,
         _ => found.port.unwrap_or(if found.tls { 443 } else { 80 }),
@@ -169,7 +169,7 @@ fn route(place: usize, build: &mut Build<'_>, documents: &mut Vec<Document>) {
     for host in &route.hosts {
         let lower = split_port(host).0.to_ascii_lowercase();
         let name = lower.strip_prefix("*.").unwrap_or(&lower);
-        if name.contains('.') && crate::kong::place::is_host(name) && name.parse::<IpAddr>().is_err() && !name.contains('_') {
+        if name.contains('.') && crate::kong::place::is_host(name) && name.parse::<IpAddr>().is_err() {
             rules.push(json!({"host": lower, "http": {"paths": paths}}));
         } else {
             build.notes.no_equivalent(&route.at, "hosts", format!("{:?} is no host that an Ingress takes. It is left out.", plain(host)));

@@ -1,6 +1,6 @@
 //! What all conversions share: the configuration, the names that its parts get, and what came out so far.
 
-use super::entities::{Kong, Named, Route, Service, find};
+use super::entities::{Kong, Named, Route, find};
 use super::json::Reference;
 use super::place::{Place, place};
 use crate::names::Names;
@@ -22,6 +22,8 @@ pub(super) struct Build<'a> {
     pub(super) below: Vec<(String, usize)>,
     /// Upstreams that a canary plugin leads to or from.
     pub(super) led: BTreeSet<usize>,
+    /// Where each Kong Service's host lies.
+    places: Vec<Option<Place>>,
     services: Names,
     routes: Names,
     names: BTreeMap<String, Names>,
@@ -31,10 +33,10 @@ impl<'a> Build<'a> {
     pub(super) fn new(kong: &'a Kong, options: &'a Options, notes: Notes) -> Self {
         let mut services = Names::default();
         // What has its name already keeps it, whatever comes first.
-        let hosts = kong.services.iter().filter_map(|service| service.host.as_deref());
-        for host in hosts {
-            if let Place::Service { name, .. } = place(host, kong) {
-                services.reserve(&name);
+        let places: Vec<_> = kong.services.iter().map(|service| service.host.as_deref().map(|host| place(host, kong))).collect();
+        for place in places.iter().flatten() {
+            if let Place::Service { name, .. } = place {
+                services.reserve(name);
             }
         }
         Self {
@@ -45,6 +47,7 @@ impl<'a> Build<'a> {
             canaries: BTreeMap::new(),
             below: Vec::new(),
             led: BTreeSet::new(),
+            places,
             services,
             routes: Names::default(),
             names: BTreeMap::new(),
@@ -52,8 +55,14 @@ impl<'a> Build<'a> {
     }
 
     /// The place of a Kong Service's host; without one its own name is all there is.
-    pub(super) fn place_of(&self, service: &Service) -> Option<Place> {
-        service.host.as_deref().map(|host| place(host, self.kong))
+    pub(super) fn place_of(&self, service: usize) -> Option<&Place> {
+        self.places.get(service)?.as_ref()
+    }
+
+    /// The Kong Services that are at the same place as this one.
+    pub(super) fn beside(&self, service: usize) -> impl Iterator<Item = usize> + '_ {
+        let place = self.place_of(service);
+        (0..self.places.len()).filter(move |other| *other != service && place.is_some() && self.place_of(*other) == place)
     }
 
     /// The namespace that an object of this place has.
@@ -79,7 +88,7 @@ impl<'a> Build<'a> {
     /// The Service in the cluster that is a Kong Service.
     pub(super) fn service(&mut self, service: usize) -> String {
         let Some(found) = self.kong.services.get(service) else { return "unnamed".to_owned() };
-        match self.place_of(found) {
+        match self.place_of(service).cloned() {
             Some(Place::Service { name, .. }) => name,
             Some(Place::Upstream(upstream)) => self.service_of_upstream(upstream),
             Some(Place::Outside(_)) | None => {

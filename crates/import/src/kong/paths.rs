@@ -38,8 +38,7 @@ pub(super) fn policies(build: &mut Build<'_>, documents: &mut Vec<Document>) {
         if path.is_none() && of(found).is_some() {
             build.notes.decide(&found.at, "path", "It has more than 1024 bytes, the most that serin sends. It is left out.");
         }
-        let place = build.place_of(found);
-        let key = (build.namespace(place.as_ref()), name);
+        let key = (build.namespace(build.place_of(service)), name);
         if let Some(before) = made.get(&key) {
             if *before != path {
                 let message =

@@ -3,7 +3,6 @@
 use super::build::Build;
 use super::entities::{Consumer, Plugin, find};
 use super::json::Object;
-use super::place::Place;
 use crate::Document;
 use crate::names::Names;
 use crate::note::{At, plain};
@@ -142,9 +141,8 @@ fn scope(plugin: &Plugin, build: &mut Build<'_>) -> Option<(AuthScopeSpec, Optio
         return None;
     }
     scope.all = names.is_empty().then_some(true);
-    let place: Option<Place> = service.and_then(|service| build.place_of(&kong.services[service]));
     let name = if names.is_empty() { "all".to_owned() } else { names.join("-") };
-    Some((scope, build.namespace(place.as_ref()), name))
+    Some((scope, build.namespace(service.and_then(|service| build.place_of(service))), name))
 }
 
 /// Kong's defaults are said where serin has others.

@@ -48,13 +48,15 @@ pub(super) fn is_namespace(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('-') && is_label(&format!("n{name}"))
 }
 
-/// Whether a text is a DNS name or an IP address, as a canary outside of the cluster must be.
+/// Whether a text is a DNS name or an IP address, as a canary outside of the cluster must be. A name whose last label is a number is none.
 pub(super) fn is_host(host: &str) -> bool {
-    let part = |part: &str| {
-        let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        (1..=63).contains(&part.len()) && part.bytes().all(may_stand) && !part.starts_with('-') && !part.ends_with('-')
+    let label = |label: &str| {
+        let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=63).contains(&label.len()) && label.bytes().all(may_stand) && !label.starts_with('-') && !label.ends_with('-')
     };
-    host.parse::<IpAddr>().is_ok() || (host.len() <= 253 && host.split('.').all(part))
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
+    host.parse::<IpAddr>().is_ok() || (host.len() <= 253 && host.split('.').all(label) && !numeric)
 }
 
 #[cfg(test)]
@@ -86,7 +88,7 @@ mod tests {
     fn namespaces_and_hosts_are_told_from_other_texts() {
         assert!(["shop", "2nd", "a-b"].iter().all(|name| is_namespace(name)));
         assert!(["", "-a", "a-", "A", "a.b", "a\n"].iter().all(|name| !is_namespace(name)));
-        assert!(["example.com", "192.0.2.7", "2001:db8::1", "a_b"].iter().all(|host| is_host(host)));
-        assert!(["", "a b", "a..b", "http://a", "a:80", "-a"].iter().all(|host| !is_host(host)));
+        assert!(["example.com", "192.0.2.7", "2001:db8::1", "a-b"].iter().all(|host| is_host(host)));
+        assert!(["", "a b", "a..b", "http://a", "a:80", "-a", "a_b", "1.2.3"].iter().all(|host| !is_host(host)));
     }
 }

@@ -77,14 +77,13 @@ pub(super) fn of(plugin: &Plugin, build: &mut Build<'_>) -> Option<Scoped> {
             serin's own, with scope.allNamespaces: true.";
         build.notes.decide(&plugin.at, "service", message);
     }
-    if let Some(service) = service.map(|service| &kong.services[service])
-        && let Some(protocol) = service.protocol.as_ref().filter(|_| !matches!(build.place_of(service), Some(Place::Outside(_))))
+    if let Some((place, service)) = service.map(|service| (build.place_of(service), &kong.services[service]))
+        && let Some(protocol) = service.protocol.as_ref().filter(|_| !matches!(place, Some(Place::Outside(_))))
     {
         let message = format!("It is {:?}; serin speaks HTTP/1.1 to a Service, without TLS.", plain(protocol));
         build.notes.no_equivalent(&service.at, "protocol", message);
     }
-    let place = service.and_then(|service| build.place_of(&kong.services[service]));
-    let namespace = build.namespace(place.as_ref());
+    let namespace = build.namespace(service.and_then(|service| build.place_of(service)));
     let name = plugin.instance.clone().unwrap_or_else(|| if names.is_empty() { "canary".to_owned() } else { names.join("-") });
     Some(Scoped { scope, namespace, name, service, route })
 }
@@ -101,13 +100,8 @@ fn person(plugin: &Plugin, field: &str, name: Option<String>, build: &mut Build<
 /// Says that other Kong Services are the same Service in the cluster, so that the release is on them too.
 fn shared(plugin: &Plugin, service: Option<usize>, build: &mut Build<'_>) {
     let kong = build.kong;
-    let Some(place) = service.and_then(|service| build.place_of(&kong.services[service])) else { return };
-    if matches!(place, Place::Outside(_)) {
-        return;
-    }
-    let others =
-        kong.services.iter().enumerate().filter(|(other, found)| Some(*other) != service && build.place_of(found).as_ref() == Some(&place));
-    let names: Vec<String> = others.filter_map(|(_, found)| found.name()).map(plain).take(3).collect();
+    let Some(service) = service.filter(|service| !matches!(build.place_of(*service), Some(Place::Outside(_)))) else { return };
+    let names: Vec<String> = build.beside(service).filter_map(|other| kong.services[other].name()).map(plain).take(3).collect();
     if !names.is_empty() {
         let message = format!(
             "Kong has {} on the same host: the release takes their requests too. Put the plugin on routes, or give each a Service of its own.",

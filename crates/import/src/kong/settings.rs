@@ -61,7 +61,7 @@ impl Settings {
         let config = Object { at: plugin.at.clone(), members: &plugin.config };
         let settings = Self::read(&config, &mut said);
         // Members are named as the plugin's page does.
-        for note in said.0 {
+        for note in said.list {
             let field = if note.field.is_empty() { "config".to_owned() } else { format!("config.{}", note.field) };
             notes.say(note.kind, &plugin.at, &field, note.message);
         }

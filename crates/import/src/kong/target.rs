@@ -43,9 +43,7 @@ pub(super) fn of(plugin: &Plugin, settings: &Settings, scoped: &Scoped, build: &
     } else if canary.port.is_none() && canary.path.is_none() {
         nowhere(plugin, scoped, build, &mut canary);
     }
-    if let Some(stable) = scoped.service.and_then(|service| build.place_of(&build.kong.services[service]))
-        && let Place::Upstream(upstream) = stable
-    {
+    if let Some(Place::Upstream(upstream)) = scoped.service.and_then(|service| build.place_of(service).cloned()) {
         build.led.insert(upstream);
     }
     below(plugin, scoped, build, &canary);
