@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use serin_api::{parse_backend_policy, parse_value};
+use serin_api::{parse_auth_policy, parse_backend_policy, parse_consumer, parse_value};
 
 /// Any JSON, now and then with the names of fields.
 fn anything() -> impl Strategy<Value = Value> {
@@ -82,6 +82,23 @@ const NAMES: &[&str] = &[
     "from",
     "at",
     "url",
+    "username",
+    "customId",
+    "credentials",
+    "methods",
+    "anonymous",
+    "hideCredentials",
+    "keyAuth",
+    "basicAuth",
+    "jwt",
+    "trustedHeaders",
+    "secretRef",
+    "key",
+    "issuer",
+    "jwks",
+    "consumer",
+    "headers",
+    "realm",
 ];
 
 proptest! {
@@ -93,6 +110,15 @@ proptest! {
         let _ = parse_value(&json!({"metadata": object, "spec": spec}));
         prop_assert!(parse_backend_policy(&object).policy.is_none());
         let _ = parse_backend_policy(&json!({"metadata": object, "spec": spec}));
+        let whole = json!({"metadata": object, "spec": spec});
+        let (policy, consumer) = (parse_auth_policy(&whole), parse_consumer(&whole));
+        prop_assert_eq!(policy.policy.is_some(), policy.findings.is_empty());
+        prop_assert_eq!(consumer.profile.is_some(), consumer.findings.is_empty());
+        let mut of_policy = json!({"scope": {"service": "checkout"}, "methods": [{"keyAuth": {"headers": ["apikey"]}}]});
+        of_policy[name] = member.clone();
+        let policy = parse_auth_policy(&json!({"metadata": {"name": "checkout", "namespace": "shop"}, "spec": of_policy}));
+        prop_assert_eq!(policy.policy.is_some(), policy.findings.is_empty());
+        prop_assert!(policy.scope.is_some() || !policy.findings.is_empty(), "one without a scope is told of");
         let mut near = json!({
             "metadata": {"name": "checkout", "namespace": "shop"},
             "spec": {"scope": {"service": "checkout"}, "canary": {"service": "checkout-v2"}, "strategy": {"percentage": 10}},
