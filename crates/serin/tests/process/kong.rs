@@ -3,5 +3,6 @@
 mod admin;
 mod command;
 mod page;
+mod people;
 mod sides;
 mod site;

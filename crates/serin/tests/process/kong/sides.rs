@@ -80,6 +80,20 @@ fn a_consumer_that_is_missing_falls_to_the_address_and_is_counted() -> Result<()
 }
 
 #[test]
+fn a_consumer_and_an_address_that_are_both_missing_fall_to_every_request_in_turn() -> Result<()> {
+    let plugin = json!({"percentage": 10, "steps": 100, "upstream_host": "checkout-v2"});
+    // A proxy that is trusted and says no address: the client's is missing, and it is never the proxy's own.
+    let moved = Moved::start_with(|stable, canary| with(&plugin, stable, canary), "", &["--trusted-proxies".into(), "127.0.0.0/8".into()])?;
+    moved.reaches("Steady", "10")?;
+    assert_eq!(count(&moved.client()?.sides(HOST, 100)?), 10);
+    serin_testkit::eventually("the fallbacks are counted", crate::site::PATIENCE, || {
+        let status = moved.status()?;
+        ensure!(status["measured"]["fallbacks"]["Request"] == 100, "{}", status["measured"]);
+        Ok(())
+    })
+}
+
+#[test]
 fn percentage_wins_over_start_and_duration() -> Result<()> {
     let moved = Moved::of(&json!({"hash": "none", "percentage": 12.5, "start": now()?, "duration": 10, "upstream_host": "checkout-v2"}))?;
     moved.reaches("Steady", "12.5")?;
