@@ -26,7 +26,8 @@ pub(crate) struct Arguments {
     /// Namespace of what says none; a host such as checkout.shop.svc does. Default: none, so that of whoever applies it.
     #[arg(short, long)]
     namespace: Option<String>,
-    /// Print also what the releases stand on: Services, EndpointSlices and Ingresses.
+    /// Print also what the releases stand on: Services, EndpointSlices, Ingresses, BackendPolicies, Consumers and AuthPolicies. No secret is
+    /// printed.
     #[arg(long)]
     all: bool,
 }

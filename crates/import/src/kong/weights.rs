@@ -76,7 +76,8 @@ fn split(upstream: &Upstream, build: &mut Build<'_>) -> SplitSpec {
         build.notes.no_equivalent(&upstream.at, "hash_on", message);
         (SplitBy::Request, None)
     });
-    SplitSpec { by: Some(by), name, issue_cookie: None, buckets: None, salt: None }
+    // Kong gives a browser without the cookie one.
+    SplitSpec { by: Some(by), name, issue_cookie: (by == SplitBy::Cookie).then_some(true), buckets: None, salt: None }
 }
 
 /// Whether serin takes the name.
