@@ -1,14 +1,14 @@
 //! What `serin explain` says of a request is what the proxy does with it.
 
 use crate::running::serin;
-use crate::site::{HOST, Site, spec};
+use crate::site::{HOST, PATIENCE, Site, spec};
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use serin_controller::explain::{Question, table_of};
 use serin_testkit::ask::{get, post};
-use serin_testkit::long;
 use serin_testkit::manifests::{ingress, service};
+use serin_testkit::{eventually, long};
 use std::fs;
 use std::path::Path;
 
@@ -20,10 +20,34 @@ fn by_header() -> Value {
             {"cookie": {"name": "canary"}},
             {"header": {"name": "X-Team", "regex": "^(pay|check)"}, "to": "Canary"},
             {"header": {"name": "X-Team", "exact": "legal"}, "to": "Stable"},
+            {"consumerGroups": ["testers"], "to": "Canary"},
         ],
         "strategy": {"percentage": 37},
     }))
 }
+
+/// alice is a tester, bob is none; who shows no key is let in as nobody.
+const PEOPLE: &str = r#"
+apiVersion: serin.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: checkout, namespace: shop}
+spec: {scope: {service: checkout}, methods: [{keyAuth: {headers: [apikey], query: [apikey]}}], anonymous: Allow}
+---
+apiVersion: serin.dev/v1alpha1
+kind: Consumer
+metadata: {name: alice, namespace: shop}
+spec: {groups: [testers], credentials: [{keyAuth: {secretRef: {name: keys, key: alice}}}]}
+---
+apiVersion: serin.dev/v1alpha1
+kind: Consumer
+metadata: {name: bob, namespace: shop}
+spec: {credentials: [{keyAuth: {secretRef: {name: keys, key: bob}}}]}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: keys, namespace: shop}
+stringData: {alice: key-of-alice, bob: key-of-bob}
+"#;
 
 /// Requests that differ in all that can matter, the same in each run: a linear congruential generator chooses.
 fn questions(number: u64) -> impl Iterator<Item = Question> {
@@ -39,11 +63,12 @@ fn questions(number: u64) -> impl Iterator<Item = Question> {
             ("X-User", [user.as_str(), &user, &user, ""]),
             ("X-Team", ["", "", "payments", "legal"]),
             ("Cookie", ["", "", "a=b; canary=always", "canary=never"]),
+            ("Apikey", ["", "key-of-alice", "key-of-bob", "key-of-nobody"]),
         ] {
             headers.extend(Some((name.to_owned(), choose(&values))).filter(|(_, value)| !value.is_empty()));
         }
         let host = choose(&[HOST, HOST, "SHOP.example:80", "shop.example.", "other.example"]);
-        let target = choose(&["/", "/cart?x=1", "/a/../b", "/%2e%2e/x", "/a%20b"]);
+        let target = choose(&["/", "/cart?x=1", "/a/../b", "/%2e%2e/x", "/a%20b?apikey=key-of-alice"]);
         Question { host, target, headers, client_ip: Some([127, 0, 0, 1].into()), peer: None }
     })
 }
@@ -70,10 +95,16 @@ fn said(explanation: &Value) -> Result<String> {
 fn an_explanation_agrees_with_the_proxy_online_and_from_files() -> Result<()> {
     let site = Site::start(&by_header())?;
     site.reaches("Steady", "37")?;
+    site.write("people.yaml", PEOPLE)?;
+    eventually("alice is known", PATIENCE, || {
+        let answer = get(site.running.http, "/", &[("Host", HOST), ("Apikey", "key-of-alice")])?;
+        ensure!(answer.header("Serin-Decision").is_some_and(|decision| decision.contains("rule=override")), "{answer:?}");
+        Ok(())
+    })?;
     let folder = tempfile::tempdir()?;
     dump(&site, folder.path())?;
     let table = table_of(folder.path())?;
-    let mut rules = [0; 3];
+    let mut rules = [0; 4];
     for question in questions(if long() { 10_000 } else { 400 }) {
         let done = done(&site, &question)?;
         let answer = post(site.running.admin, "/v1/explain", &[("Host", "127.0.0.1")], &serde_json::to_string(&question)?)?;
@@ -82,7 +113,7 @@ fn an_explanation_agrees_with_the_proxy_online_and_from_files() -> Result<()> {
         assert_eq!(online, done, "{question:?}");
         let offline = question.answer(&table, Timestamp::now()).map_err(anyhow::Error::msg)?;
         assert_eq!(said(&serde_json::to_value(offline)?)?, done, "{question:?}");
-        let rule = ["rule=bucket", "rule=override", "no route"].iter().position(|rule| done.contains(rule));
+        let rule = ["rule=bucket", "rule=override", "no route", "credentials are wrong"].iter().position(|rule| done.contains(rule));
         rules[rule.with_context(|| format!("another outcome: {done}"))?] += 1;
     }
     ensure!(rules.iter().all(|count| *count > 10), "not every rule was met: {rules:?}");
@@ -94,6 +125,7 @@ fn dump(site: &Site, folder: &Path) -> Result<()> {
     let services = service("shop", "checkout", &[site.stable.address()]) + &service("shop", "checkout-v2", &[site.canary.address()]);
     fs::write(folder.join("services.yaml"), services)?;
     fs::write(folder.join("ingress.yaml"), ingress("shop", "shop", HOST, "/", "checkout"))?;
+    fs::write(folder.join("people.yaml"), PEOPLE)?;
     fs::write(folder.join("release.json"), site.release()?.to_string())?;
     Ok(())
 }
@@ -117,6 +149,15 @@ fn serin_explain_tells_route_release_rule_and_side() -> Result<()> {
     for line in expected {
         ensure!(told.lines().any(|told| told == line), "no {line:?} in\n{told}");
     }
+    site.write("people.yaml", PEOPLE)?;
+    eventually("alice is told of", PATIENCE, || {
+        let told = explain(&["-H", "Apikey: key-of-alice"])?;
+        ensure!(told.lines().any(|line| line == "consumer alice of testers, by AuthPolicy shop/checkout"), "{told}");
+        ensure!(told.contains("override 3 of the spec") && !told.contains("key-of-alice"), "{told}");
+        Ok(())
+    })?;
+    let wrong = explain(&["-H", "Apikey: key-of-nobody"])?;
+    ensure!(wrong.contains("answer   serin's own: the credentials are wrong"), "{wrong}");
     let whole: Value = serde_json::from_str(&explain(&["-H", "X-User: alice", "-o", "json"])?)?;
     ensure!(whole["release"]["identity"] == "header" && whole["release"]["k"] == 370, "{whole:#}");
     let missing = explain(&["--client-ip", "192.0.2.7"])?;
