@@ -46,7 +46,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         (None, None) => bail!("give --admin or --manifests"),
     };
     match options.output {
-        Some(_) => println!("{}", serde_json::to_string_pretty(&answer)?),
+        Some(_) => println!("{}", serde_json::to_string_pretty(&flat(answer))?),
         None => lines(&answer).iter().for_each(|line| println!("{line}")),
     }
     Ok(ExitCode::SUCCESS)
@@ -64,6 +64,18 @@ impl Options {
         let headers = self.headers.iter().map(field).collect::<anyhow::Result<_>>()?;
         Ok(Question { host: host.to_owned(), target, headers, client_ip: self.client_ip, peer: self.peer })
     }
+}
+
+/// The answer for a program: what the release decided stands beside the rest, and these keys are always there, null where there is nothing.
+fn flat(mut answer: Value) -> Value {
+    let decided = answer["release"].take();
+    for key in ["rule", "identity", "fallback", "bucket", "k", "side"] {
+        answer[key] = Value::Null;
+    }
+    for (name, value) in decided.as_object().into_iter().flatten() {
+        answer[if name == "name" { "release" } else { name }] = value.clone();
+    }
+    answer
 }
 
 /// The answer for a person.

@@ -159,7 +159,7 @@ fn serin_explain_tells_route_release_rule_and_side() -> Result<()> {
     let wrong = explain(&["-H", "Apikey: key-of-nobody"])?;
     ensure!(wrong.contains("answer   serin's own: the credentials are wrong"), "{wrong}");
     let whole: Value = serde_json::from_str(&explain(&["-H", "X-User: alice", "-o", "json"])?)?;
-    ensure!(whole["release"]["identity"] == "header" && whole["release"]["k"] == 370, "{whole:#}");
+    ensure!(whole["identity"] == "header" && whole["k"] == 370, "{whole:#}");
     let missing = explain(&["--client-ip", "192.0.2.7"])?;
     ensure!(missing.contains("by ip, in place of the identity that is missing"), "{missing}");
     let nobody = serin().args(["explain", "shop.example"]).output()?;

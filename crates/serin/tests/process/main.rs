@@ -7,6 +7,7 @@ mod client;
 mod commands;
 mod demo;
 mod explain;
+mod explained;
 mod fallbacks;
 mod hostile;
 mod identities;

@@ -1,6 +1,7 @@
 //! The rules S1 to S20, each by the manifests that `e2e` shows for it and by real requests through the real proxy.
 
 mod s01;
+mod s02;
 mod s03;
 mod s04;
 mod s05;
@@ -17,6 +18,7 @@ mod s15;
 mod s16;
 mod s17;
 mod s18;
+mod s19;
 
 use crate::shown::{MANIFESTS, shelf};
 use crate::site::Site;
@@ -70,4 +72,4 @@ fn every_rule_has_a_folder_with_manifests_a_readme_a_row_in_the_table_and_a_test
     Ok(())
 }
 
-const NUMBERS: [u32; 17] = [1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
+const NUMBERS: [u32; 19] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19];
