@@ -82,7 +82,7 @@ pub(crate) fn served(declared: &Declared, path: Option<PathRewrite>, traffic: Tr
         uid: parsed.metadata.uid.clone(),
         people: parsed.scope.as_ref().map(|scope| people(&scope.people)).unwrap_or_default(),
         // A split that cannot be read gives no id, so the release is rolled back and nobody asks.
-        by: split.map_or(config::By::Request, |split| by(&split.by)),
+        by: split.map_or(config::By::Request, by),
         buckets,
         salt: split.map(|split| split.salt.clone()).unwrap_or_default(),
         overrides: parsed.overrides.iter().map(entry).collect(),
@@ -100,11 +100,12 @@ fn people(people: &release::People) -> config::People {
     }
 }
 
-fn by(by: &release::SplitBy) -> config::By {
-    match by {
+fn by(split: &release::Split) -> config::By {
+    match &split.by {
         release::SplitBy::Consumer => config::By::Consumer,
         release::SplitBy::ClientIp => config::By::ClientIp,
         release::SplitBy::Header(name) => config::By::Header(name.clone()),
+        release::SplitBy::Cookie(name) if split.issue_cookie => config::By::IssuedCookie(name.clone()),
         release::SplitBy::Cookie(name) => config::By::Cookie(name.clone()),
         release::SplitBy::QueryParam(name) => config::By::QueryParam(name.clone()),
         release::SplitBy::Claim(name) => config::By::Claim(name.clone()),

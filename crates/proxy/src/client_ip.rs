@@ -3,9 +3,11 @@
 //! Only a trusted peer is believed. A list is read from the right through trusted addresses, since each proxy appends the peer that it saw
 //! and a client can write whatever it likes to the left of that.
 
+use crate::forward::X_FORWARDED_PROTO;
 use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 /// Option `client-ip-from`: where a trusted proxy says who its client is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +19,25 @@ pub enum ClientIpFrom {
     Forwarded,
     /// A header that holds one address, such as `X-Real-IP`.
     Header(HeaderName),
+    /// The PROXY protocol, before the first byte of the connection. Then no field of a request is believed: it is the client's own.
+    ProxyProtocol,
+}
+
+impl FromStr for ClientIpFrom {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "xff" => Self::XForwardedFor,
+            "forwarded" => Self::Forwarded,
+            "x-real-ip" => Self::Header(X_REAL_IP.clone()),
+            "proxy-protocol" => Self::ProxyProtocol,
+            _ => {
+                let name = text.strip_prefix("header:").and_then(|name| name.parse().ok());
+                Self::Header(name.ok_or("use xff, forwarded, x-real-ip, proxy-protocol or header:NAME")?)
+            }
+        })
+    }
 }
 
 /// How client addresses are found. Shared by all requests of a listener.
@@ -35,6 +56,36 @@ impl ClientIp {
         self.trusted.iter().any(|net| net.contains(&peer))
     }
 
+    /// Whether what this peer says of others in fields of its requests counts.
+    pub(crate) fn speaks_by_fields(&self, peer: IpAddr) -> bool {
+        self.from != ClientIpFrom::ProxyProtocol && self.trusts(peer)
+    }
+
+    /// Whether this peer must begin its connections with a PROXY header. From any other one it is no HTTP.
+    pub(crate) fn awaits_proxy_header(&self, peer: IpAddr) -> bool {
+        self.from == ClientIpFrom::ProxyProtocol && self.trusts(peer)
+    }
+
+    /// The header of its own that a trusted proxy says it in: from others it does not go on, since an origin may believe it.
+    pub(crate) fn own_header(&self) -> Option<&HeaderName> {
+        if let ClientIpFrom::Header(name) = &self.from { Some(name) } else { None }
+    }
+
+    /// Whether the client came by https, as a trusted peer says it: `X-Forwarded-Proto`, or `proto` of `Forwarded`. The first one speaks of the
+    /// client's own connection.
+    pub(crate) fn came_by_https(headers: &HeaderMap) -> bool {
+        let fields = [(&X_FORWARDED_PROTO, &b""[..]), (&header::FORWARDED, b"proto=")];
+        let said = fields.into_iter().find_map(|(name, before)| {
+            let first = headers.get(name)?.as_bytes().split(|&b| b == b',').next()?;
+            let scheme = |pair: &[u8]| {
+                let (start, scheme) = trim(pair).split_at_checked(before.len())?;
+                start.eq_ignore_ascii_case(before).then(|| unquote(scheme).eq_ignore_ascii_case(b"https"))
+            };
+            first.split(|&b| b == b';').find_map(scheme)
+        });
+        said.unwrap_or(false)
+    }
+
     /// The originating address: the peer's own, unless the peer is trusted. `None` when a trusted peer gives no usable one; the proxy's own
     /// address never stands in for it.
     pub fn of(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
@@ -43,8 +94,9 @@ impl ClientIp {
             return Some(peer);
         }
         match &self.from {
-            ClientIpFrom::XForwardedFor => self.through_trusted(list(headers, &X_FORWARDED_FOR).map(|e| address(trim(e)))),
-            ClientIpFrom::Forwarded => self.through_trusted(list(headers, &header::FORWARDED).map(forwarded_for)),
+            ClientIpFrom::XForwardedFor => self.through_trusted(plain_list(headers, &X_FORWARDED_FOR).map(|e| address(trim(e)))),
+            ClientIpFrom::Forwarded => self.through_trusted(quoted_list(headers, &header::FORWARDED).map(forwarded_for)),
+            ClientIpFrom::ProxyProtocol => None,
             ClientIpFrom::Header(name) => {
                 let mut values = headers.get_all(name).iter();
                 let only = values.next().filter(|_| values.next().is_none())?;
@@ -70,13 +122,19 @@ impl ClientIp {
 /// The name of the header that most proxies append to.
 pub static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The elements of a list header from the right, over all its lines. Commas in quoted strings do not separate.
-fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
-    headers.get_all(name).iter().rev().flat_map(|line| elements(line.as_bytes()).rev())
+static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// The elements of `X-Forwarded-For` from the right, over all its lines. It knows no quotes: one that a client opened would hide what a proxy
+/// appended.
+fn plain_list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    let lines = headers.get_all(name).iter().rev();
+    lines.flat_map(|line| line.as_bytes().rsplit(|&b| b == b',')).filter(|e| !trim(e).is_empty())
 }
 
-fn elements(line: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    split_unquoted(line, b',').into_iter().filter(|e| !trim(e).is_empty())
+/// The elements of `Forwarded` from the right, over all its lines. Commas in quoted strings do not separate.
+fn quoted_list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    let lines = headers.get_all(name).iter().rev();
+    lines.flat_map(|line| split_unquoted(line.as_bytes(), b',').into_iter().rev()).filter(|e| !trim(e).is_empty())
 }
 
 fn split_unquoted(text: &[u8], separator: u8) -> Vec<&[u8]> {
@@ -117,78 +175,14 @@ fn trim(value: &[u8]) -> &[u8] {
     &value[start..end]
 }
 
-/// An address, with or without a port; IPv6 with a port, and in `Forwarded` always, in brackets.
+/// An address, with or without a port; IPv6 with a port, and in `Forwarded` always, in brackets. One with a zone says nothing beyond the
+/// machine that wrote it.
 fn address(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?;
+    let text = std::str::from_utf8(text).ok().filter(|text| !text.contains('%'))?;
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
     let ip = text.parse().ok().or_else(|| text.parse().ok().map(|socket: SocketAddr| socket.ip())).or_else(bracketed)?;
     Some(ip.to_canonical())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderValue;
-
-    fn headers(lines: &[(&'static str, &[u8])]) -> HeaderMap {
-        lines.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_bytes(v).expect("a header value"))).collect()
-    }
-
-    fn from(source: ClientIpFrom, peer: &str, lines: &[(&'static str, &[u8])]) -> Option<String> {
-        let client_ip = ClientIp { trusted: vec!["10.0.0.0/8".parse().expect("a CIDR")], from: source };
-        client_ip.of(peer.parse().expect("an address"), &headers(lines)).map(|ip| ip.to_string())
-    }
-
-    #[test]
-    fn s5_an_untrusted_peer_speaks_for_itself_only() {
-        assert_eq!(from(ClientIpFrom::XForwardedFor, "192.0.2.9", &[("x-forwarded-for", b"203.0.113.1")]).as_deref(), Some("192.0.2.9"));
-        assert_eq!(from(ClientIpFrom::XForwardedFor, "::ffff:192.0.2.9", &[]).as_deref(), Some("192.0.2.9"));
-    }
-
-    #[test]
-    fn s5_a_list_is_read_from_the_right_through_trusted_addresses() {
-        let cases: &[(&[&[u8]], Option<&str>)] = &[
-            (&[b"203.0.113.1"], Some("203.0.113.1")),
-            (&[b"6.6.6.6, 203.0.113.1, 10.1.1.1"], Some("203.0.113.1")),
-            (&[b"6.6.6.6", b"203.0.113.1", b"10.1.1.1"], Some("203.0.113.1")),
-            (&[b"203.0.113.1:4711"], Some("203.0.113.1")),
-            (&[b"[2001:db8::1]:443"], Some("2001:db8::1")),
-            (&[b"::ffff:10.1.1.1, 203.0.113.1 , ::ffff:10.2.2.2"], Some("203.0.113.1")),
-            (&[b"10.3.3.3, 10.1.1.1"], Some("10.3.3.3")),
-            (&[b"203.0.113.1, junk"], None),
-            (&[b"203.0.113.1, \xff"], None),
-            (&[b""], None),
-            (&[b" , ,"], None),
-            (&[], None),
-        ];
-        for (lines, expected) in cases {
-            let lines: Vec<_> = lines.iter().map(|v| ("x-forwarded-for", *v)).collect();
-            assert_eq!(from(ClientIpFrom::XForwardedFor, "10.0.0.1", &lines).as_deref(), *expected, "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn s5_forwarded_is_read_as_rfc_7239_writes_it() {
-        let cases: &[(&[u8], Option<&str>)] = &[
-            (b"for=203.0.113.1;proto=http;by=10.0.0.1", Some("203.0.113.1")),
-            (b"proto=https; For=\"[2001:db8::1]:4711\"", Some("2001:db8::1")),
-            (b"for=6.6.6.6, for=203.0.113.1, for=10.2.2.2", Some("203.0.113.1")),
-            (b"for=6.6.6.6;host=\"a,for=7.7.7.7\", for=\"203.0.113.1:80\"", Some("203.0.113.1")),
-            (b"for=203.0.113.1, for=unknown", None),
-            (b"for=_hidden", None),
-            (b"for=\"203.0.113.1", None),
-            (b"by=10.0.0.1", None),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(from(ClientIpFrom::Forwarded, "10.0.0.1", &[("forwarded", line)]).as_deref(), *expected, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn s5_a_single_header_given_twice_says_nothing() {
-        let real_ip = || ClientIpFrom::Header(HeaderName::from_static("x-real-ip"));
-        assert_eq!(from(real_ip(), "10.0.0.1", &[("x-real-ip", b"203.0.113.1")]).as_deref(), Some("203.0.113.1"));
-        assert_eq!(from(real_ip(), "10.0.0.1", &[("x-real-ip", b"203.0.113.1"), ("x-real-ip", b"6.6.6.6")]), None);
-        assert_eq!(from(real_ip(), "10.0.0.1", &[]), None);
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! One connection of a client, from its first byte to its last.
 
 use crate::io::{ClientIo, Connection};
+use crate::proxy_protocol::{self, NoHeader};
 use crate::service::{self, Client};
 use crate::worker::Worker;
 use http::HeaderValue;
@@ -12,17 +13,31 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// Serves the requests of a connection, one after the other.
-pub(crate) async fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr) {
+pub(crate) async fn serve(worker: &Rc<Worker>, mut stream: TcpStream, peer: IpAddr) {
     // Without it only the latency suffers.
     let _ = stream.set_nodelay(true);
-    let peer = peer.to_canonical();
-    let Ok(peer_text) = HeaderValue::from_str(&peer.to_string()) else { return };
+    let (since, socket, settings) = (Instant::now(), peer.to_canonical(), &worker.settings);
+    let begins_with_header = settings.client_ip.awaits_proxy_header(socket);
+    let begun =
+        if begins_with_header { proxy_protocol::read(&mut stream, since + settings.timeouts.header).await } else { Ok(Some(socket)) };
+    let (peer, refusal) = match begun {
+        Ok(peer) => (peer, None),
+        Err(NoHeader::Refused(refusal)) => (None, Some(refusal)),
+        Err(NoHeader::Silent) => return,
+    };
+    // An origin that reads it must not take the balancer for a client.
+    let peer_text = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+    let Ok(peer_text) = HeaderValue::from_str(&peer_text) else { return };
     let connection = Rc::new(Connection::default());
-    let io = ClientIo::new(stream, Rc::clone(&connection), worker.settings.timeouts, worker.settings.limits.head);
-    let trusted = worker.settings.client_ip.trusts(peer);
-    let client = Rc::new(Client { connection: Rc::clone(&connection), peer, peer_text, trusted, early: RefCell::default() });
+    let mut io = ClientIo::new(stream, Rc::clone(&connection), settings.timeouts, settings.limits.head, since);
+    if let Some(refusal) = refusal {
+        io.refuse(refusal);
+    }
+    let trusted = peer.is_some_and(|peer| settings.client_ip.speaks_by_fields(peer));
+    let client = Rc::new(Client { connection: Rc::clone(&connection), socket, peer, peer_text, trusted, early: RefCell::default() });
     let service = service_fn(|request| service::serve(Rc::clone(worker), Rc::clone(&client), request));
     let mut exchanges = pin!(worker.http.serve_connection(TokioIo::new(io), service));
     let mut exchanges = poll_fn(|cx| {

@@ -408,7 +408,7 @@ fn fallback(decision: &Decision) -> usize {
     match decision.identity {
         Some(Identity::Value { kind: Kind::Consumer, .. }) => 0,
         Some(Identity::Value { .. }) => 1,
-        Some(Identity::Request) | None => 2,
+        Some(Identity::Request | Identity::Issued) | None => 2,
     }
 }
 

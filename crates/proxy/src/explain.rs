@@ -9,7 +9,7 @@ use serde::Serialize;
 use serin_auth::{Guess, Identity, Policy, Refusal};
 use serin_routing::config::{HostMatch, PathMatch};
 use serin_routing::{Auth, Route, RouteRelease, Table};
-use serin_split::{Rule, Side, foresee};
+use serin_split::{Kind, Rule, Side, foresee};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -76,7 +76,7 @@ pub struct ReleaseExplained {
     pub name: String,
     /// The id of the release.
     pub id: String,
-    /// `stable` or `canary`: where it goes; absent when its turn among all requests decides.
+    /// `stable` or `canary`: where it goes; absent when its turn among all requests decides, or a random identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub side: Option<&'static str>,
     /// `rollback`, `override`, `group`, `bucket`, or `unavailable` when stable takes the canary's place.
@@ -87,6 +87,9 @@ pub struct ReleaseExplained {
     /// What the bucket is computed from: a kind of identity, or `request`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<&'static str>,
+    /// Whether that is a cookie which the client would be given: it is random, so no bucket and no side are known.
+    #[serde(skip_serializing_if = "is_false")]
+    pub issued: bool,
     /// Whether that took the place of an identity that is missing.
     pub fallback: bool,
     /// The salt.
@@ -142,9 +145,9 @@ fn follow(table: &Table, case: &Case<'_>, explanation: &mut Explanation) -> Resu
     let mut backend = route.backend.as_deref().ok_or(Failure::NotResolved);
     if let Some(applied) = route.decider(facts) {
         let (release, side) = ReleaseExplained::of(applied, facts, now);
-        let by_turn = release.side.is_none();
+        let by_chance = release.side.is_none();
         explanation.release = Some(release);
-        if by_turn {
+        if by_chance {
             return Ok(());
         }
         backend = match side {
@@ -197,14 +200,16 @@ impl ReleaseExplained {
         let release = &applied.release;
         let decision = foresee(&release.policy, &release.served(now), facts);
         let side = applied.serving(decision.side);
-        let by_turn = decision.identity == Some(serin_split::Identity::Request);
+        let issued = decision.identity == Some(serin_split::Identity::Issued);
+        let by_chance = issued || decision.identity == Some(serin_split::Identity::Request);
         let explained = Self {
             name: format!("{}/{}", release.namespace, release.name),
             id: release.id.clone(),
-            side: (!by_turn).then(|| side_name(side)),
+            side: (!by_chance).then(|| side_name(side)),
             rule: if side == decision.side { rule_name(decision.rule) } else { "unavailable" },
             override_index: if let Rule::Override(index) = decision.rule { Some(index) } else { None },
             identity: decision.identity.map(identity_name),
+            issued,
             fallback: decision.fallback,
             salt: release.policy.salt().to_owned(),
             bucket: decision.bucket,
@@ -215,9 +220,14 @@ impl ReleaseExplained {
     }
 }
 
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 fn identity_name(identity: serin_split::Identity) -> &'static str {
     match identity {
         serin_split::Identity::Request => "request",
+        serin_split::Identity::Issued => Kind::Cookie.name(),
         serin_split::Identity::Value { kind, .. } => kind.name(),
     }
 }

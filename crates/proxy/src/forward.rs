@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Tells the origin which release decided; a client's own field of that name is dropped both ways.
 pub static SERIN_DECISION: HeaderName = HeaderName::from_static("serin-decision");
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
@@ -22,9 +22,11 @@ pub(crate) struct Arrival<'a> {
     pub(crate) port: &'a HeaderValue,
 }
 
-/// Takes from a client's head what must not go on. An upgrade is put back by the caller that forwards one.
-pub(crate) fn request_headers(headers: &mut HeaderMap, trusted: bool) {
-    drop_where(headers, |name| is_serins(name) || (!trusted && speaks_for_others(name)));
+/// Takes from a client's head what must not go on: only a trusted peer's may say by whom and how the request came, by `own` too, the field
+/// that the operator named for it. An upgrade is put back by the caller that forwards one.
+pub(crate) fn request_headers(headers: &mut HeaderMap, trusted: bool, own: Option<&HeaderName>) {
+    let speaks = |name: &str| speaks_for_others(name) || own.is_some_and(|own| own == name);
+    drop_where(headers, |name| is_serins(name) || (!trusted && speaks(name)));
 }
 
 /// Writes the fields of a request that goes on, and behind them what serin says of how it came: so `Connection: x-forwarded-for` removed
@@ -115,7 +117,7 @@ mod tests {
     fn sent(trusted: bool, lines: &[(&'static str, &'static str)]) -> Vec<String> {
         let mut headers: HeaderMap = lines.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
         headers.entry(header::HOST).or_insert(HeaderValue::from_static("shop.example"));
-        request_headers(&mut headers, trusted);
+        request_headers(&mut headers, trusted, Some(&HeaderName::from_static("cf-connecting-ip")));
         let (peer, port) = (HeaderValue::from_static("192.0.2.7"), HeaderValue::from(80));
         let mut head = Vec::new();
         write_request_headers(&mut head, &headers, &Arrival { peer: &peer, trusted, scheme: "http", port: &port });
@@ -143,6 +145,7 @@ mod tests {
             ("x-real-ip", "6.6.6.6"),
             ("forwarded", "for=6.6.6.6"),
             ("x_forwarded_for", "6.6.6.6"),
+            ("cf-connecting-ip", "6.6.6.6"),
             ("serin-decision", "side=canary"),
         ];
         assert_eq!(sent(false, &lines), OWN);
@@ -150,10 +153,17 @@ mod tests {
 
     #[test]
     fn what_a_trusted_peer_says_is_kept_and_added_to() {
-        let lines = [("x-forwarded-for", "203.0.113.1"), ("x-forwarded-for", "10.1.1.1"), ("x-forwarded-proto", "https")];
+        let lines = [
+            ("x-forwarded-for", "203.0.113.1"),
+            ("x-forwarded-for", "10.1.1.1"),
+            ("x-forwarded-proto", "https"),
+            ("cf-connecting-ip", "203.0.113.1"),
+        ];
         let got = sent(true, &lines);
         assert!(got.contains(&"x-forwarded-for: 203.0.113.1, 10.1.1.1, 192.0.2.7".to_owned()), "{got:?}");
-        assert!(got.contains(&"x-forwarded-proto: https".to_owned()), "{got:?}");
+        for kept in ["x-forwarded-proto: https", "cf-connecting-ip: 203.0.113.1"] {
+            assert!(got.contains(&kept.to_owned()), "{got:?}");
+        }
     }
 
     #[test]

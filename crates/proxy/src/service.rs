@@ -11,7 +11,7 @@ use crate::passwords::Known;
 use crate::record::{Decided, Record};
 use crate::view::Endpoints;
 use crate::worker::Worker;
-use crate::{RequestFacts, target};
+use crate::{ClientIp, RequestFacts, issue, target};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use serin_auth::{Fingerprint, Guess, Identity, Policy, Refusal};
 use serin_routing::{Auth, RouteRelease};
-use serin_split::{Side, decide};
+use serin_split::{Side, decide_issuing};
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::mem;
@@ -37,11 +37,13 @@ const PASSWORD_CHECKS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) connection: Rc<Connection>,
-    /// Its address.
-    pub(crate) peer: IpAddr,
+    /// The address at the other end of the socket.
+    pub(crate) socket: IpAddr,
+    /// Its address, by the PROXY protocol where a balancer speaks that; `None` if it did not say.
+    pub(crate) peer: Option<IpAddr>,
     /// The same, as a field has it.
     pub(crate) peer_text: HeaderValue,
-    /// Whether it may speak for others.
+    /// Whether it may speak for others in the fields of its requests.
     pub(crate) trusted: bool,
     /// The answer under way, if it came before all of its request.
     pub(crate) early: RefCell<Weak<RefCell<Answer>>>,
@@ -51,6 +53,8 @@ pub(crate) struct Client {
 struct Plan {
     endpoints: Rc<Endpoints>,
     side: Side,
+    /// What gives the client an identity with an origin's answer.
+    cookie: Option<HeaderValue>,
     /// Fields that do not go on as trailers either.
     withheld: Vec<HeaderName>,
 }
@@ -93,7 +97,7 @@ pub(crate) async fn serve(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let verdict = client.connection.verdict();
     let (mut parts, body) = request.into_parts();
-    let client_ip = if client.trusted { worker.settings.client_ip.of(client.peer, &parts.headers) } else { Some(client.peer) };
+    let client_ip = client.peer.filter(|_| !client.trusted).or_else(|| worker.settings.client_ip.of(client.peer?, &parts.headers));
     let entry = worker.log.as_ref().map(|_| entry(&worker, verdict.is_none().then_some(&parts), client_ip));
     let mut record = Record::new(Rc::clone(&worker), client.connection.begun(), entry);
     let planned = match verdict {
@@ -118,6 +122,9 @@ pub(crate) async fn serve(
     };
     let (mut parts, answer) = response.into_parts();
     forward::response_headers(&mut parts.headers);
+    if let Some(cookie) = plan.cookie.take() {
+        issue::give(&mut parts.headers, cookie);
+    }
     record.head(parts.status.as_u16());
     let limit = limit.map(|limit| Box::pin(sleep_until(limit)));
     let mut response = Response::from_parts(parts, ());
@@ -169,8 +176,8 @@ fn plan(
         // Nobody knows which parameter of the query holds a key.
         entry.path = parts.uri.path().to_owned();
     }
-    let judge = |policy: &Policy, guess| judged(worker, policy, client_ip.unwrap_or(client.peer), guess, checked);
-    let identity = auth::author(&route.auth, parts, Some(client.peer), Timestamp::now, judge)?;
+    let judge = |policy: &Policy, guess| judged(worker, policy, client_ip.unwrap_or(client.socket), guess, checked);
+    let identity = auth::author(&route.auth, parts, client.peer, Timestamp::now, judge)?;
     let identity = identity.as_deref();
     if let (Some(identity), Some(entry)) = (identity, record.entry()) {
         entry.consumer = identity.consumer().cloned();
@@ -181,7 +188,7 @@ fn plan(
     let query = query.as_deref();
     let facts = RequestFacts { parts, client_ip, identity };
     let applied = route.decider(&facts);
-    let side = applied.map_or(Side::Stable, |applied| decided(worker, applied, &facts, record));
+    let (side, cookie) = applied.map_or((Side::Stable, None), |applied| decided(worker, client, applied, &facts, record));
     let (backend, sent) = match (applied, side) {
         (Some(applied), Side::Canary) => {
             let canary = applied.canary.as_deref().ok_or(Failure::CanaryUnavailable)?;
@@ -207,7 +214,7 @@ fn plan(
     auth::hide(policy, identity, &mut parts.headers);
     let withheld = policy.map_or_else(Vec::new, |policy| policy.fields().cloned().collect());
     forwarded_head(worker, client, parts);
-    Ok(Plan { endpoints, side, withheld })
+    Ok(Plan { endpoints, side, withheld, cookie })
 }
 
 /// What becomes of a password: known already, or to be waited for.
@@ -228,15 +235,24 @@ fn judged(
     }
 }
 
-/// Asks the release.
-fn decided(worker: &Worker, applied: &RouteRelease, facts: &RequestFacts<'_>, record: &mut Record) -> Side {
-    let release = &applied.release;
-    let decision = decide(&release.policy, &release.served(Timestamp::now()), facts);
+/// Asks the release. What gives the client an identity, if the release issues one.
+fn decided(
+    worker: &Worker,
+    client: &Client,
+    applied: &RouteRelease,
+    facts: &RequestFacts<'_>,
+    record: &mut Record,
+) -> (Side, Option<HeaderValue>) {
+    let (release, mut issued) = (&applied.release, None);
+    let issue = || *issued.insert(issue::random());
+    let decision = decide_issuing(&release.policy, &release.served(Timestamp::now()), facts, issue);
+    let secure = || client.trusted && ClientIp::came_by_https(&facts.parts.headers);
+    let cookie = issued.zip(release.policy.issues()).and_then(|(value, name)| issue::field(name, value, secure()));
     let side = applied.serving(decision.side);
     let served = worker.view().release(release, &worker.shard);
     served.count_identity(release, &decision, facts, &worker.shard);
     record.decided(Decided { release: served, decision, side });
-    side
+    (side, cookie)
 }
 
 fn forwarded_head(worker: &Worker, client: &Client, parts: &mut Parts) {
@@ -246,7 +262,7 @@ fn forwarded_head(worker: &Worker, client: &Client, parts: &mut Parts) {
     parts.extensions.clear();
     // Without Host only an HTTP/1.0 request comes so far, and HTTP/1.1 asks for one (RFC 9112, section 3.2).
     parts.headers.entry(header::HOST).or_insert_with(|| worker.own_host.clone());
-    forward::request_headers(&mut parts.headers, client.trusted);
+    forward::request_headers(&mut parts.headers, client.trusted, worker.settings.client_ip.own_header());
 }
 
 /// Sends the request to one endpoint after the other while nothing of it was sent, all of the same side (S4).

@@ -180,6 +180,8 @@ pub enum By {
     Header(String),
     /// A cookie.
     Cookie(String),
+    /// A cookie, which a browser without one is given.
+    IssuedCookie(String),
     /// A query parameter.
     QueryParam(String),
     /// A claim.

@@ -76,6 +76,7 @@ fn by(by: &config::By) -> SplitBy {
         config::By::ClientIp => SplitBy::ClientIp,
         config::By::Header(name) => SplitBy::Header(name.clone()),
         config::By::Cookie(name) => SplitBy::Cookie(name.clone()),
+        config::By::IssuedCookie(name) => SplitBy::IssuedCookie(name.clone()),
         config::By::QueryParam(name) => SplitBy::QueryParam(name.clone()),
         config::By::Claim(name) => SplitBy::Claim(name.clone()),
         config::By::Request => SplitBy::Request,

@@ -38,7 +38,7 @@ pub(crate) struct Options {
 /// Serves until SIGTERM or SIGINT, or until something vital ends.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let mut proxy = serin_proxy::Settings { decision_header: options.decision_header, ..serin_proxy::Settings::new(options.http) };
-    options.proxy.apply(&mut proxy);
+    options.proxy.apply(&mut proxy)?;
     let settings = Settings {
         proxy,
         admin: options.admin,

@@ -121,6 +121,7 @@ fn rule(release: &Value) -> String {
         Some("group") => "the groups in force".to_owned(),
         Some("rollback") => "rolled back: all go to stable".to_owned(),
         Some("unavailable") => "the canary has no ready endpoint: stable takes its place".to_owned(),
+        _ if release["issued"] == true => format!("a random identity would be issued as a cookie: {share}"),
         _ if identity == "request" => format!("each request takes its turn{instead}: {share}"),
         _ => {
             format!("bucket {} by {identity}{instead}, salt {:?}: {share}", number("bucket"), release["salt"].as_str().unwrap_or_default())

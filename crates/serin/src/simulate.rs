@@ -18,7 +18,7 @@ use serin_controller::standalone::manifests::{Manifest, parse, read};
 use serin_rollout::Plan;
 use serin_routing::path::canonical;
 use serin_routing::{Policies, Table};
-use serin_split::{Identity, Policy, Served, Tally, decide};
+use serin_split::{Identity, Policy, Served, Tally, decide_issuing};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -207,7 +207,8 @@ fn replay(mut log: impl BufRead, options: &Options, asked: &Asked, trials: &mut 
         let mut identity = None;
         for trial in trials.iter_mut() {
             let served = Served { k: trial.k, groups: None, rolled_back: false };
-            let decision = decide(&trial.policy, &served, &logged.facts());
+            // What a random cookie would have been, any other text can stand for.
+            let decision = decide_issuing(&trial.policy, &served, &logged.facts(), || counts.lines.to_string());
             trial.tally.add(&decision);
             identity = decision.identity;
         }

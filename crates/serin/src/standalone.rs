@@ -2,9 +2,9 @@
 
 use clap::Args;
 use serin_controller::standalone::{self, Settings};
-use serin_proxy::{AccessLog, ClientIp};
+use serin_proxy::{AccessLog, ClientIp, ClientIpFrom};
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,9 +38,13 @@ pub(crate) struct Options {
 /// What every proxy of serin can be told.
 #[derive(Debug, Args)]
 pub(crate) struct ProxyOptions {
-    /// Networks whose word on the client's address is believed.
-    #[arg(long, env = "SERIN_TRUSTED_PROXIES", value_name = "CIDR,...", value_delimiter = ',')]
+    /// Networks, or addresses, whose word on the client's address is believed. Default: none.
+    #[arg(long, env = "SERIN_TRUSTED_PROXIES", value_name = "CIDR,...", value_delimiter = ',', value_parser = network)]
     trusted_proxies: Vec<ipnet::IpNet>,
+    /// Where they say it: xff (X-Forwarded-For), forwarded, x-real-ip, header:NAME, or proxy-protocol, with which every connection of theirs
+    /// begins.
+    #[arg(long, env = "SERIN_CLIENT_IP_FROM", value_name = "SOURCE", default_value = "xff")]
+    client_ip_from: ClientIpFrom,
     /// Threads that serve. Default: the cores available, at most 8.
     #[arg(long, env = "SERIN_WORKERS")]
     workers: Option<usize>,
@@ -50,21 +54,32 @@ pub(crate) struct ProxyOptions {
 }
 
 impl ProxyOptions {
-    pub(crate) fn apply(&self, settings: &mut serin_proxy::Settings) {
-        settings.client_ip = ClientIp { trusted: self.trusted_proxies.clone(), ..ClientIp::default() };
+    /// # Errors
+    /// When one option makes no sense without another.
+    pub(crate) fn apply(&self, settings: &mut serin_proxy::Settings) -> anyhow::Result<()> {
+        let believes_nobody = self.trusted_proxies.is_empty() && self.client_ip_from != ClientIpFrom::default();
+        anyhow::ensure!(!believes_nobody, "--client-ip-from is for --trusted-proxies: say with it whose word is believed");
+        settings.client_ip = ClientIp { trusted: self.trusted_proxies.clone(), from: self.client_ip_from.clone() };
         settings.workers = self.workers.unwrap_or(settings.workers).max(1);
         settings.access_log = match self.access_log.as_str() {
             "text" => AccessLog::Text,
             "json" => AccessLog::Json,
             _ => AccessLog::Off,
         };
+        Ok(())
     }
+}
+
+/// A network, or an address alone.
+fn network(text: &str) -> Result<ipnet::IpNet, String> {
+    let address = || text.parse::<IpAddr>().ok().map(ipnet::IpNet::from);
+    text.parse().ok().or_else(address).ok_or_else(|| "use a network, such as 10.0.0.0/8, or an address".to_owned())
 }
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let mut settings = Settings { admin: options.admin, state: options.state.clone(), ..Settings::new(&options.manifests, options.http) };
-    options.proxy.apply(&mut settings.proxy);
+    options.proxy.apply(&mut settings.proxy)?;
     let standalone = standalone::start(settings).await?;
     let (http, admin) = (standalone.http(), standalone.admin());
     // For whoever asked for port 0, and for the eye. Nobody may be reading.

@@ -15,6 +15,8 @@ pub enum SplitBy {
     Header(String),
     /// By a cookie.
     Cookie(String),
+    /// By a cookie that a browser without one is given (`split.issueCookie`).
+    IssuedCookie(String),
     /// By a query parameter.
     QueryParam(String),
     /// By a claim.
@@ -70,6 +72,8 @@ pub enum Identity {
     },
     /// The request's own turn.
     Request,
+    /// What a cookie that is given with the answer will hold: only where a request is foreseen, for that is random.
+    Issued,
 }
 
 /// The answer, with all that `explain`, the access log and the `Serin-Decision` header tell of it.
@@ -108,20 +112,41 @@ impl Policy {
     pub fn buckets(&self) -> u32 {
         self.buckets
     }
+
+    /// The cookie that a browser without one is given.
+    pub fn issues(&self) -> Option<&str> {
+        if let SplitBy::IssuedCookie(name) = &self.by { Some(name) } else { None }
+    }
+
+    fn turn(&self) -> Option<u32> {
+        Some(self.turns.next(self.buckets, self.stride))
+    }
 }
 
-/// Which side this request takes, and why. Allocates nothing.
+/// Which side this request takes, and why. Allocates nothing. Nobody is issued a cookie: who has none falls on, as with any other (S8).
 pub fn decide(policy: &Policy, served: &Served<'_>, facts: &impl Facts) -> Decision {
-    decide_by(policy, served, facts, || Some(policy.turns.next(policy.buckets, policy.stride)))
+    decide_by(policy, served, facts, || policy.turn(), None::<fn() -> Option<[u8; 0]>>)
 }
 
-/// The same of a request that is only asked about: it takes no turn, so where its turn would decide it has no bucket, and no side but
-/// stable.
+/// The same where who has no cookie is given one: `issue` says what it will hold, and is asked only where the policy issues cookies and the
+/// bucket of this one decides.
+pub fn decide_issuing<V: AsRef<[u8]>>(policy: &Policy, served: &Served<'_>, facts: &impl Facts, issue: impl FnOnce() -> V) -> Decision {
+    decide_by(policy, served, facts, || policy.turn(), Some(|| Some(issue())))
+}
+
+/// The same of a request that is only asked about: it takes no turn and no cookie, so where these would decide it has no bucket, and no side
+/// but stable.
 pub fn foresee(policy: &Policy, served: &Served<'_>, facts: &impl Facts) -> Decision {
-    decide_by(policy, served, facts, || None)
+    decide_by(policy, served, facts, || None, Some(|| None::<[u8; 0]>))
 }
 
-fn decide_by(policy: &Policy, served: &Served<'_>, facts: &impl Facts, turn: impl FnOnce() -> Option<u32>) -> Decision {
+fn decide_by<V: AsRef<[u8]>>(
+    policy: &Policy,
+    served: &Served<'_>,
+    facts: &impl Facts,
+    turn: impl FnOnce() -> Option<u32>,
+    issue: Option<impl FnOnce() -> Option<V>>,
+) -> Decision {
     let without_bucket = |side, rule| Decision { side, rule, identity: None, fallback: false, bucket: None, k: served.k };
     if served.rolled_back {
         return without_bucket(Side::Stable, Rule::Rollback);
@@ -134,12 +159,17 @@ fn decide_by(policy: &Policy, served: &Served<'_>, facts: &impl Facts, turn: imp
     if let Some(side) = served.groups.and_then(|g| g.side(facts)) {
         return without_bucket(side, Rule::Group);
     }
-    let (identity, bucket, fallback) = bucket(policy, facts, turn);
+    let (identity, bucket, fallback) = bucket(policy, facts, turn, issue);
     let side = if bucket.is_some_and(|bucket| bucket < served.k) { Side::Canary } else { Side::Stable };
     Decision { side, rule: Rule::Bucket, identity: Some(identity), fallback, bucket, k: served.k }
 }
 
-fn bucket(policy: &Policy, facts: &impl Facts, turn: impl FnOnce() -> Option<u32>) -> (Identity, Option<u32>, bool) {
+fn bucket<V: AsRef<[u8]>>(
+    policy: &Policy,
+    facts: &impl Facts,
+    turn: impl FnOnce() -> Option<u32>,
+    issue: Option<impl FnOnce() -> Option<V>>,
+) -> (Identity, Option<u32>, bool) {
     let request = || (Identity::Request, turn());
     if policy.by == SplitBy::Request {
         let (identity, bucket) = request();
@@ -147,6 +177,10 @@ fn bucket(policy: &Policy, facts: &impl Facts, turn: impl FnOnce() -> Option<u32
     }
     if let Some((identity, bucket)) = asked(policy, facts) {
         return (identity, Some(bucket), false);
+    }
+    if let (SplitBy::IssuedCookie(_), Some(issue)) = (&policy.by, issue) {
+        let issued = issue().and_then(|value| hashed(policy, Kind::Cookie, value.as_ref()));
+        return issued.map_or((Identity::Issued, None, false), |(identity, bucket)| (identity, Some(bucket), false));
     }
     // S8: Consumer -> ClientIP -> Request; the rest fall to Consumer first. Asking again for what was asked first finds nothing again.
     let (identity, bucket) = match consumer(policy, facts).or_else(|| client_ip(policy, facts)) {
@@ -161,7 +195,7 @@ fn asked(policy: &Policy, facts: &impl Facts) -> Option<(Identity, u32)> {
         SplitBy::Consumer => consumer(policy, facts),
         SplitBy::ClientIp => client_ip(policy, facts),
         SplitBy::Header(name) => hashed(policy, Kind::Header, facts.header(name).next()?),
-        SplitBy::Cookie(name) => hashed(policy, Kind::Cookie, facts.cookie(name)?),
+        SplitBy::Cookie(name) | SplitBy::IssuedCookie(name) => hashed(policy, Kind::Cookie, facts.cookie(name)?),
         SplitBy::QueryParam(name) => hashed(policy, Kind::Query, &facts.query(name)?),
         SplitBy::Claim(name) => hashed(policy, Kind::Claim, facts.claim(name)?.as_bytes()),
         SplitBy::Request => None,

@@ -16,7 +16,7 @@ mod tally;
 mod turns;
 
 pub use bucket::{Placement, Share, place};
-pub use decide::{Decision, Identity, Policy, Rule, Served, SplitBy, decide, foresee};
+pub use decide::{Decision, Identity, Policy, Rule, Served, SplitBy, decide, decide_issuing, foresee};
 pub use facts::Facts;
 pub use groups::Groups;
 pub use overrides::{Override, Source, ValueMatch};

@@ -52,7 +52,7 @@ impl Tally {
                 self.identities.entry((kind, hash)).or_insert(Seen { requests: 0, side: decision.side }).requests += 1;
                 kind.name()
             }
-            Some(Identity::Request) | None => "request",
+            Some(Identity::Request | Identity::Issued) | None => "request",
         };
         if decision.fallback {
             *self.fallbacks.entry(name).or_default() += 1;

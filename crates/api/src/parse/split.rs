@@ -39,9 +39,6 @@ pub(super) fn parse(
     if !report.is_clean("spec.split") {
         return None;
     }
-    if issue_cookie {
-        report.not_implemented("spec.split.issueCookie");
-    }
     let name = raw.name.unwrap_or_default();
     let by = match by {
         spec::SplitBy::Consumer => SplitBy::Consumer,

@@ -45,7 +45,7 @@ fn product(table: &Table, request: &Request) -> Option<Answer> {
     };
     let identity = decision.identity.map(|identity| match identity {
         Identity::Value { kind, .. } => kind.name(),
-        Identity::Request => "request",
+        Identity::Request | Identity::Issued => "request",
     });
     Some(Answer {
         release: Some(format!("{}/{}", release.namespace, release.name)),

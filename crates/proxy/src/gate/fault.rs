@@ -71,6 +71,10 @@ pub enum Fault {
     BodyNotAllowed,
     /// Bytes that came before an upgrade was granted, or an upgrade that nobody asked for.
     EarlyTunnel,
+    /// No PROXY header, where a connection of a trusted balancer must begin with one.
+    ProxyHeaderMissing,
+    /// A PROXY header that is malformed, too long, or not of TCP.
+    ProxyHeader,
 }
 
 impl Fault {
@@ -119,6 +123,8 @@ impl Fault {
             Self::StatusLine => ("status-line", 502, "the status line is malformed"),
             Self::BodyNotAllowed => ("body-not-allowed", 502, "a body is announced where none can be"),
             Self::EarlyTunnel => ("early-tunnel", 400, "bytes before the upgrade was granted"),
+            Self::ProxyHeaderMissing => ("proxy-header-missing", 400, "the connection does not begin with a PROXY header"),
+            Self::ProxyHeader => ("proxy-header", 400, "the PROXY header is malformed"),
         }
     }
 }

@@ -129,9 +129,10 @@ impl Connection {
 }
 
 impl ClientIo {
-    pub(crate) fn new(stream: TcpStream, connection: Rc<Connection>, timeouts: Timeouts, limits: gate::Limits) -> Self {
+    /// Of a connection that was accepted at `since`.
+    pub(crate) fn new(stream: TcpStream, connection: Rc<Connection>, timeouts: Timeouts, limits: gate::Limits, since: Instant) -> Self {
         let mut read = Deadline::default();
-        read.start(timeouts.header);
+        read.start_at(since, timeouts.header);
         Self {
             stream,
             connection,
@@ -251,7 +252,8 @@ impl ClientIo {
         pin!(self.stream.read_buf(&mut self.held)).poll(cx)
     }
 
-    fn refuse(&mut self, refusal: Refusal) {
+    /// Answers this in place of whatever else comes.
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
         self.connection.verdict.set(Some(refusal));
         self.connection.begun.set(None);
         (self.phase, self.unread) = (Phase::Refused, true);

@@ -1,11 +1,13 @@
 //! The proxy on loopback: real sockets, hostile clients, lying origins.
 
 mod answers;
+mod arrival;
 mod auth;
 mod basics;
 #[path = "../cases/requests.rs"]
 mod cases;
 mod continuity;
+mod cookies;
 mod duplex;
 mod framing;
 #[path = "../gate/support.rs"]

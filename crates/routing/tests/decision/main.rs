@@ -74,7 +74,7 @@ fn the_shop_has_every_way_to_split() {
         .filter_map(|(host, path, visitor)| ask(&table, host, path, visitor)?.identity)
         .map(|identity| match identity {
             serin_split::Identity::Value { kind, .. } => kind.name(),
-            serin_split::Identity::Request => "request",
+            serin_split::Identity::Request | serin_split::Identity::Issued => "request",
         })
         .collect();
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["claim", "consumer", "cookie", "header", "ip", "query", "request"]);

@@ -1,10 +1,12 @@
 //! The built binary as its users meet it: `serin standalone` on loopback with real requests, the commands, the demo and the checks.
 #![cfg(unix)]
 
+mod arrival;
 mod authentication;
 mod blue_green;
 mod client;
 mod commands;
+mod cookies;
 mod demo;
 mod explain;
 mod explained;

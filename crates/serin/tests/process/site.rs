@@ -35,13 +35,19 @@ pub(crate) struct Site {
 impl Site {
     /// Serves the release of this spec.
     pub(crate) fn start(spec: &Value) -> Result<Self> {
+        Self::start_with(spec, &[])
+    }
+
+    /// The same by a process with these options.
+    pub(crate) fn start_with(spec: &Value, options: &[&str]) -> Result<Self> {
         let (stable, canary) = (Origin::start((Ipv4Addr::LOCALHOST, 0), "v1")?, Origin::start((Ipv4Addr::LOCALHOST, 0), "v2")?);
         let folder = tempfile::tempdir()?;
         let services = service("shop", "checkout", &[stable.address()]) + &service("shop", "checkout-v2", &[canary.address()]);
         write(folder.path(), "services.yaml", &services)?;
         write(folder.path(), "ingress.yaml", &ingress("shop", "shop", HOST, "/", "checkout"))?;
         write(folder.path(), "release.yaml", &release("shop", "checkout", spec))?;
-        let running = Running::start(folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state")?;
+        let options: Vec<_> = options.iter().map(ToString::to_string).collect();
+        let running = Running::start_with(folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state", &options)?;
         Ok(Self { stable, canary, running, folder, namespace: "shop".to_owned(), shown: None })
     }
 

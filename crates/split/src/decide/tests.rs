@@ -116,7 +116,7 @@ fn s8_a_missing_identity_falls_to_the_next_kind() {
         let d = decide(&policy(by, vec![]), &at(0), facts);
         let kind = match d.identity.expect("a bucket decided") {
             Identity::Value { kind, .. } => Some(kind),
-            Identity::Request => None,
+            Identity::Request | Identity::Issued => None,
         };
         (kind, d.fallback)
     };
@@ -157,6 +157,39 @@ fn cookies_and_parameters_have_kinds_of_their_own() {
     let facts = Plain { cookies: vec![("id", "x")], query: vec![("id", "x")], ..Plain::default() };
     let bucket = |by| decide(&policy(by, vec![]), &at(0), &facts).bucket;
     assert_ne!(bucket(SplitBy::Cookie("id".to_owned())), bucket(SplitBy::QueryParam("id".to_owned())));
+}
+
+#[test]
+fn who_has_no_cookie_is_issued_one_only_where_its_bucket_decides() {
+    let issuing = policy(SplitBy::IssuedCookie("id".to_owned()), vec![canary_header()]);
+    assert_eq!((issuing.issues(), policy(SplitBy::Cookie("id".to_owned()), vec![]).issues()), (Some("id"), None));
+    let asked = |served: &Served<'_>, facts: &Plain| {
+        let mut issued = false;
+        let decision = decide_issuing(&issuing, served, facts, || {
+            issued = true;
+            "5f2c9e"
+        });
+        (decision, issued)
+    };
+    // Whoever comes back with it is the same, on the same side.
+    let back = Plain { cookies: vec![("id", "5f2c9e")], ..Plain::default() };
+    for facts in [Plain::default(), Plain { cookies: vec![("id", "")], consumer: Some("alice"), ..Plain::default() }] {
+        assert_eq!(asked(&at(500), &facts), (decide(&issuing, &at(500), &back), true));
+        assert_eq!(foresee(&issuing, &at(500), &facts).identity, Some(Identity::Issued));
+    }
+    assert_eq!(asked(&at(500), &back), (decide(&issuing, &at(500), &back), false));
+    assert!(decide(&issuing, &at(500), &Plain::default()).fallback, "nobody can be given one");
+
+    let listed = Groups::Allow(vec!["testers".to_owned()]);
+    let by_group = Served { groups: Some(&listed), ..at(500) };
+    for (served, facts, rule) in [
+        (at(500), with_header(b"always"), Rule::Override(0)),
+        (by_group, Plain::default(), Rule::Group),
+        (Served { rolled_back: true, ..at(500) }, Plain::default(), Rule::Rollback),
+    ] {
+        let (decision, issued) = asked(&served, &facts);
+        assert_eq!((decision.rule, issued), (rule, false));
+    }
 }
 
 #[test]
