@@ -5,6 +5,7 @@ mod controller;
 mod demo;
 mod explain;
 mod import;
+mod log;
 mod plan;
 mod releases;
 mod simulate;
@@ -62,7 +63,7 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("SERIN_LOG").unwrap_or_else(|_| arguments.command.log_filter().into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| log::Lines).with_ansi(std::io::stderr().is_terminal()).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(arguments)));
     result.unwrap_or_else(|error| {

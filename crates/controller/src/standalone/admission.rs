@@ -9,7 +9,8 @@ use serin_api::{Condition, Finding, reason};
 
 /// Everything that is wrong with an object: with a kind of serin's all that its own content shows, with another kind its shape.
 pub fn findings(kind: &str, object: &Value) -> Vec<Finding> {
-    match kind {
+    let unnamed = unnamed(object);
+    let content = match kind {
         "Service" => shape::<Service>(object),
         "Pod" => shape::<Pod>(object),
         "Secret" => secret(object),
@@ -17,7 +18,28 @@ pub fn findings(kind: &str, object: &Value) -> Vec<Finding> {
         "Ingress" => shape::<Ingress>(object),
         "IngressClass" => shape::<IngressClass>(object),
         ours => serin_api::findings(ours, object).unwrap_or_default(),
-    }
+    };
+    unnamed.into_iter().chain(content).collect()
+}
+
+/// Why an API server has no object of this name and namespace: names stand in addresses, logs and metrics.
+pub(super) fn unnamed(object: &Value) -> Option<Finding> {
+    let of = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+    let is_label = |label: &str| {
+        let ends = !label.starts_with('-') && !label.ends_with('-');
+        !label.is_empty() && ends && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let (name, namespace) = (of("name"), of("namespace"));
+    let (field, longest) = if name.len() > 253 || !name.split('.').all(is_label) {
+        ("metadata.name", 253)
+    } else if namespace.len() > 63 || !(namespace.is_empty() || is_label(namespace)) {
+        ("metadata.namespace", 63)
+    } else {
+        return None;
+    };
+    let message =
+        format!("It is made of lower case letters, digits and -, begins and ends with none of -, and has at most {longest} bytes.");
+    Some(Finding { condition: Condition::Accepted, reason: reason::INVALID_SPEC, field: field.to_owned(), message })
 }
 
 /// Why an API server would not store it; empty when it would.
@@ -50,6 +72,20 @@ fn shape<K: DeserializeOwned>(object: &Value) -> Vec<Finding> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_name_that_no_object_can_have_is_found() {
+        let field = |name: &str, namespace: &str| unnamed(&json!({"metadata": {"name": name, "namespace": namespace}})).map(|f| f.field);
+        for name in ["a", "checkout-v2", "a.b-c.d", "0", &"a".repeat(253)] {
+            assert_eq!(field(name, ""), None, "{name}");
+        }
+        for name in ["", "A", "-a", "a-", "a..b", ".a", "a_b", "a\nb", "a b", "é", &"a".repeat(254)] {
+            assert_eq!(field(name, "shop").as_deref(), Some("metadata.name"), "{name}");
+        }
+        for namespace in ["a.b", "A", "a/b", &"a".repeat(64)] {
+            assert_eq!(field("a", namespace).as_deref(), Some("metadata.namespace"), "{namespace}");
+        }
+    }
 
     #[test]
     fn a_wrong_type_is_found_with_its_field() {

@@ -75,10 +75,15 @@ impl Files {
     }
 
     fn read(&mut self) -> anyhow::Result<()> {
-        let reading = self.folder.read(&self.dir)?;
+        let mut reading = self.folder.read(&self.dir)?;
         let repeated =
             reading.repeated.iter().map(|(key, path)| format!("{}: {key} is given in an earlier file too, which holds", path.display()));
         let mut told: BTreeSet<String> = reading.errors.iter().map(ToString::to_string).chain(repeated).collect();
+        reading.manifests.retain(|key, manifest| {
+            let unnamed = admission::unnamed(&manifest.object);
+            told.extend(unnamed.iter().map(|finding| format!("{}: {key}: {finding}", manifest.path.display())));
+            unnamed.is_none()
+        });
         let paths: BTreeMap<Key, PathBuf> = reading.manifests.iter().map(|(key, m)| (key.clone(), m.path.clone())).collect();
         let changes = self.store.replace(reading.manifests, &mut Rules, Timestamp::now());
         for (key, stored) in self.store.objects() {

@@ -22,3 +22,4 @@ mod streams;
 mod support;
 mod told;
 mod uploads;
+mod values;

@@ -11,6 +11,7 @@ mod demo;
 mod explain;
 mod explained;
 mod fallbacks;
+mod fields;
 mod hostile;
 mod identities;
 mod kong;

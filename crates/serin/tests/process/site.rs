@@ -110,6 +110,11 @@ impl Site {
         Running::start(self.folder.path(), self.running.http, "successor")
     }
 
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Replaces a file of the folder.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
         write(self.folder.path(), name, text)
