@@ -7,6 +7,7 @@ use serin_testkit::ask::get;
 use serin_testkit::manifests::document;
 use serin_testkit::origin::LABEL;
 use serin_testkit::{eventually, long};
+use std::time::Duration;
 
 /// The page for users.
 const PAGE: &str = include_str!("../../../../docs/authentication.md");
@@ -110,7 +111,7 @@ fn consumers_are_known_by_their_secrets_rotation_counts_what_is_missing_closes_a
 /// So many share one watch of their Secrets.
 #[test]
 fn many_consumers_are_known_each_by_a_secret_of_its_own_and_each_is_told_once() -> Result<()> {
-    let many = if long() { 10_000 } else { 150 };
+    let many: u32 = if long() { 10_000 } else { 150 };
     let site = Site::new(shared()?, "many-consumers")?;
     let of = |kind: &str, name: &str, more: (&str, Value)| {
         let version = if kind == "Secret" { "v1" } else { "serin.dev/v1alpha1" };
@@ -134,7 +135,13 @@ fn many_consumers_are_known_each_by_a_secret_of_its_own_and_each_is_told_once() 
     let serin = site.serin(19)?;
     let last = format!("key-of-{}", many - 1);
     assert_eq!((who(&serin, &[("apikey", &last)])?, who(&serin, &[("apikey", "key-of-none")])?), ("v1".to_owned(), "401".to_owned()));
-    site.kubectl(&["wait", "--for=condition=Ready", "consumers", "--all", "--timeout=600s"])?;
+    let ready = "-o=jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";
+    eventually("each is told that it is known", SOON.max(Duration::from_millis(30) * many), || {
+        let told = site.kubectl(&["get", "consumers", ready])?;
+        let known = told.split(' ').filter(|status| *status == "True").count();
+        ensure!(known == usize::try_from(many)?, "{known} of {many}");
+        Ok(())
+    })?;
     site.kubectl(&["patch", "secret", "key-7", "-p", r#"{"stringData": {"key": "key-that-is-new"}}"#])?;
     until(&serin, &[("apikey", "key-that-is-new")], "v1")?;
     assert_eq!(who(&serin, &[("apikey", "key-of-7")])?, "401");
