@@ -23,12 +23,18 @@ pub fn release_id(fields: &[(&str, &str)]) -> String {
     format!("{:010x}", xxh3_64(canonical(fields).as_bytes()) >> 24)
 }
 
+/// The revision in what is observed of a workload, without the uid: `7` of `UID/7`.
+pub fn revision_of(observed: &str) -> &str {
+    observed.rsplit_once('/').map_or(observed, |(_, revision)| revision)
+}
+
 /// What makes a release this release: scope, canary without whenUnavailable, split's by, name, salt and buckets, and the revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     key: String,
     fields: Vec<(&'static str, String)>,
     salt: String,
+    names_salt: bool,
     revision: Option<String>,
 }
 
@@ -81,25 +87,34 @@ impl Identity {
         // Whatever the strategy says: an edit of it is no new release, so what is left out must not depend on it.
         let named = split.names_buckets && split.buckets != BUCKETS;
         add("split.buckets", named.then(|| split.buckets.to_string()));
-        Self { key: key.to_owned(), fields, salt: split.salt.clone(), revision: revision.map(str::to_owned) }
+        let (salt, names_salt) = (split.salt.clone(), split.names_salt);
+        Self { key: key.to_owned(), fields, salt, names_salt, revision: revision.map(str::to_owned) }
     }
 
-    /// `release.id`. `observed_revision` is that of the canary workload, absent without one.
-    pub fn id(&self, observed_revision: Option<&str>) -> String {
+    /// `release.id`. `observed` is `UID/REVISION` of the canary workload: a workload of the same name that was made anew is another one.
+    /// It is absent without a workload, and before one was ever seen.
+    pub fn id(&self, observed: Option<&str>) -> String {
         let mut fields: Vec<_> = self.fields.iter().map(|(field, value)| (*field, value.as_str())).collect();
-        if self.salt != default_salt(&self.key, self.revision.as_deref()) {
+        let revision = self.revision.as_deref().or(observed.map(revision_of));
+        if self.names_salt && self.salt != default_salt(&self.key, revision) {
             fields.push(("split.salt", &self.salt));
         }
         fields.extend(self.revision.as_deref().map(|revision| ("revision", revision)));
-        fields.extend(observed_revision.map(|revision| ("workloads.canary", revision)));
+        fields.extend(observed.map(|revision| ("workloads.canary", revision)));
         release_id(&fields)
+    }
+
+    /// The salt that an observed revision gives: none beside one that the author named, or a revision of the spec.
+    pub fn observed_salt(&self, observed: Option<&str>) -> Option<String> {
+        let revision = observed.filter(|_| !self.names_salt && self.revision.is_none()).map(revision_of)?;
+        Some(default_salt(&self.key, Some(revision)))
     }
 }
 
 impl Release {
-    /// `release.id`: every replica computes the same. `observed_revision` is that of the canary workload, absent without one.
-    pub fn id(&self, observed_revision: Option<&str>) -> String {
-        Identity::of(&self.key(), &self.scope, &self.canary, &self.split, self.revision.as_deref()).id(observed_revision)
+    /// `release.id`: every replica computes the same. `observed` is as in [`Identity::id`].
+    pub fn id(&self, observed: Option<&str>) -> String {
+        Identity::of(&self.key(), &self.scope, &self.canary, &self.split, self.revision.as_deref()).id(observed)
     }
 }
 

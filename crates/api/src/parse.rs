@@ -21,7 +21,7 @@ mod structure;
 
 use crate::finding::Finding;
 use crate::identity::Identity;
-use crate::release::{Canary, Override, Release, Scope, Split};
+use crate::release::{Canary, Override, Release, Scope, Split, Workloads};
 use crate::spec::CanaryRelease;
 pub use auth_policy::{ParsedAuthPolicy, parse_auth_policy};
 pub use backend_policy::{ParsedPolicy, parse_backend_policy};
@@ -53,6 +53,8 @@ pub struct Parsed {
     pub split: Option<Split>,
     /// The overrides that can be served: after a bad edit of a release under way they stay in force.
     pub overrides: Vec<Override>,
+    /// The workloads that are followed; `None` when that cannot be read: then what was observed last counts.
+    pub workloads: Option<Workloads>,
     identity: Option<Identity>,
 }
 
@@ -104,6 +106,7 @@ fn of(metadata: Metadata, mut spec: Value) -> Parsed {
     let analysis = section(&spec, "analysis", &mut report).and_then(|raw| analysis::parse(&raw, &mut report));
     let schedule = section(&spec, "schedule", &mut report).map(|raw| schedule::parse(&raw, &mut report)).unwrap_or_default();
     operation::check(&spec, &mut report);
+    let workloads = operation::workloads(&spec, &mut report);
 
     let revision_is_known = report.is_clean("spec.revision");
     let identity = match (&scope, &canary, &split) {
@@ -137,15 +140,27 @@ fn of(metadata: Metadata, mut spec: Value) -> Parsed {
         }
         _ => None,
     };
-    Parsed { metadata, release, findings: report.0, enabled, scope, canary, split, overrides, identity }
+    Parsed { metadata, release, findings: report.0, enabled, scope, canary, split, overrides, workloads, identity }
 }
 
 impl Parsed {
     /// The identity of the release, if scope, canary, split and revision can be read; also of a spec that is not accepted.
     ///
-    /// `observed_revision` is that of the canary workload, absent without one.
-    pub fn id(&self, observed_revision: Option<&str>) -> Option<String> {
-        self.identity.as_ref().map(|identity| identity.id(observed_revision))
+    /// `observed` is what is seen of the canary workload ([`Identity::id`]), absent without one.
+    pub fn id(&self, observed: Option<&str>) -> Option<String> {
+        self.identity.as_ref().map(|identity| identity.id(observed))
+    }
+
+    /// The same with the salt that an observed revision gives, in a split that names none; `fixed` is the one that a release under way
+    /// has already.
+    pub fn with_observed(mut self, observed: Option<&str>, fixed: Option<&str>) -> Self {
+        if let Some(salt) = self.identity.as_ref().and_then(|identity| identity.observed_salt(observed)) {
+            let salt = fixed.map_or(salt, str::to_owned);
+            for split in self.split.iter_mut().chain(self.release.as_mut().map(|release| &mut release.split)) {
+                split.salt.clone_from(&salt);
+            }
+        }
+        self
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod pods;
 mod schedule;
+mod workloads;
 
 use jiff::{SignedDuration, Timestamp};
 pub use pods::{PodSelector, Requirement};
 pub use schedule::{Schedule, Window};
+pub use workloads::{Workload, WorkloadKind, Workloads};
 
 /// The whole, in ten-thousandths of a percent: shares are exact decimals with four places.
 pub const WHOLE: u32 = 1_000_000;
@@ -136,12 +138,14 @@ pub struct Split {
     pub by: SplitBy,
     /// How many buckets, 1..=1,000,000; with `weights` their sum unless given.
     pub buckets: u32,
-    /// The salt in force: the one given, else `namespace/name`, with `@revision` when one is set.
+    /// The salt: the one given, else `namespace/name`, with `@revision` when one is set, or observed ([`crate::Parsed::with_observed`]).
     pub salt: String,
     /// Whether a browser without the cookie gets one.
     pub issue_cookie: bool,
     /// Whether the author named `buckets`.
     pub names_buckets: bool,
+    /// Whether the author named `salt`, which then is verbatim.
+    pub names_salt: bool,
 }
 
 /// What is hashed.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use serin_api::identity::release_id;
 use serin_api::release::{
     Analysis, Canary, Check, Groups, NoTraffic, OnFail, Override, PathRewrite, Port, RouteScope, Schedule, Scope, Side, Source, Split,
-    SplitBy, Step, Strategy, WhenUnavailable,
+    SplitBy, Step, Strategy, WhenUnavailable, Workload, WorkloadKind, Workloads,
 };
 use serin_api::{Condition, Parsed, Release, parse_value, reason};
 
@@ -52,7 +52,14 @@ fn the_least_that_works_has_every_default() {
             path: None,
             when_unavailable: WhenUnavailable::Stable,
         },
-        split: Split { by: SplitBy::Consumer, buckets: 1000, salt: "shop/checkout".into(), issue_cookie: false, names_buckets: false },
+        split: Split {
+            by: SplitBy::Consumer,
+            buckets: 1000,
+            salt: "shop/checkout".into(),
+            issue_cookie: false,
+            names_buckets: false,
+            names_salt: false,
+        },
         overrides: Vec::new(),
         strategy: Strategy::Percentage(100_000),
         analysis: None,
@@ -102,7 +109,14 @@ fn the_whole_example_is_read() {
     );
     assert_eq!(
         whole.split,
-        Split { by: SplitBy::Header("x-tenant".into()), buckets: 500, salt: String::new(), issue_cookie: false, names_buckets: true }
+        Split {
+            by: SplitBy::Header("x-tenant".into()),
+            buckets: 500,
+            salt: String::new(),
+            issue_cookie: false,
+            names_buckets: true,
+            names_salt: true
+        }
     );
     assert_eq!(
         whole.overrides,
@@ -272,6 +286,40 @@ fn ids_are_the_published_ones() {
     assert_eq!(release(json!({})).id(None), release_id(&[("scope.service", "checkout"), ("canary.service", "checkout-v2")]));
     let observed = [("scope.service", "checkout"), ("canary.service", "checkout-v2"), ("workloads.canary", "uid/7")];
     assert_eq!(release(json!({})).id(Some("uid/7")), release_id(&observed));
+}
+
+#[test]
+fn an_observed_revision_is_in_the_salt_unless_the_author_named_one_or_a_revision() {
+    let salt = |patch: Value, observed: Option<&str>, fixed: Option<&str>| {
+        let parsed = parsed(patch).with_observed(observed, fixed);
+        let salts = [parsed.split.map(|split| split.salt), parsed.release.map(|release| release.split.salt)];
+        assert_eq!(salts[0], salts[1]);
+        salts[0].clone().unwrap_or_default()
+    };
+    let named = json!({"split": {"salt": "shop/checkout"}});
+    for (patch, observed, fixed, expected) in [
+        (json!({}), None, None, "shop/checkout"),
+        (json!({}), Some("0c3e/7"), None, "shop/checkout@7"),
+        (json!({}), Some("0c3e/7"), Some("shop/checkout"), "shop/checkout"),
+        (json!({"revision": "v2"}), Some("0c3e/7"), None, "shop/checkout@v2"),
+        (named.clone(), Some("0c3e/7"), Some("other"), "shop/checkout"),
+    ] {
+        assert_eq!(salt(patch.clone(), observed, fixed), expected, "{patch} {observed:?} {fixed:?}");
+    }
+    let id = |patch: &Value, observed| release(patch.clone()).id(observed);
+    assert_eq!(id(&named, None), id(&json!({}), None));
+    assert_ne!(id(&named, Some("0c3e/7")), id(&json!({}), Some("0c3e/7")), "the salt in force is another one");
+    assert_ne!(id(&json!({}), Some("0c3e/7")), id(&json!({}), Some("0c3e/8")));
+    assert_ne!(id(&json!({}), Some("0c3e/7")), id(&json!({}), Some("9a41/7")), "a workload that was made anew is another one");
+}
+
+#[test]
+fn workloads_are_parsed_and_what_cannot_be_read_is_not_taken_for_none() {
+    let workloads = parsed(json!({"workloads": {"canary": {"kind": "StatefulSet", "name": "checkout-v2"}}})).workloads;
+    let canary = Workload { kind: WorkloadKind::StatefulSet, name: "checkout-v2".into() };
+    assert_eq!(workloads, Some(Workloads { canary: Some(canary), stable: None }));
+    assert_eq!(parsed(json!({})).workloads, Some(Workloads::default()));
+    assert_eq!(parsed(json!({"workloads": {"canary": {"kind": "DaemonSet", "name": "a"}}})).workloads, None);
 }
 
 #[test]

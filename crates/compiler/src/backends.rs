@@ -5,6 +5,7 @@ use crate::unresolved::{Unresolved, and};
 use crate::{Key, Objects, Options};
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serin_api::release::{PodSelector, Port};
 use serin_routing::config::Backend;
 use std::cell::{Cell, RefCell};
@@ -102,6 +103,16 @@ impl<'o> Backends<'o> {
             Some((port, _)) => Ok(Target { service: service.clone(), port: *port, part: Part::Whole }),
             None => Err(Unresolved::NoPort { service: service.clone(), wanted: asked.cloned(), has: list(&ports) }),
         }
+    }
+
+    /// Whether two targets send to the same port of their pods, as their Services name it.
+    pub(crate) fn same_port(&self, a: &Target, b: &Target) -> bool {
+        let of_pods = |target: &Target| {
+            let service = self.objects.services.get(&target.service)?;
+            let (_, declared) = ports(service).into_iter().find(|(number, _)| *number == target.port)?;
+            Some(declared.target_port.clone().unwrap_or(IntOrString::Int(declared.port)))
+        };
+        of_pods(a).is_some_and(|port| of_pods(b) == Some(port))
     }
 
     /// The endpoints that the Service itself lists, or the first entry that is none.

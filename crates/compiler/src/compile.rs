@@ -1,6 +1,7 @@
 //! The whole: objects to config, and an outcome for each object.
 
 use crate::backends::{Backends, Target};
+use crate::declared::Declared;
 use crate::ingress::{self, Lowered};
 use crate::judge::{Judge, Judged, On};
 use crate::scope::Precedence;
@@ -14,11 +15,12 @@ use std::sync::Arc;
 pub fn compile(objects: &Objects, options: &Options) -> Compiled {
     let backends = Backends::new(objects, options);
     let lowered = ingress::lower(objects, options, &backends);
-    let judge = Judge::new(objects, &lowered, &backends, &options.own_namespace);
-    let judged: Vec<_> = objects.releases.values().map(|declared| judge.judge(declared)).collect();
+    let releases: Vec<_> = objects.releases.values().map(|declared| declared.with_workloads(objects)).collect();
+    let judge = Judge::new(objects, &releases, &lowered, &backends, &options.own_namespace);
+    let judged: Vec<_> = releases.iter().map(|declared| judge.judge(declared)).collect();
     let resolved = objects.resolved(options);
     let auth::Applied { on, policies, outcomes } = auth::apply(&resolved, objects, &lowered, &backends);
-    let mut config = config(objects, &lowered, &backends, &judged, on);
+    let mut config = config(&releases, &lowered, &backends, &judged, on);
     config.policies = policies;
     let consumers = Arc::clone(&resolved.consumers);
     let releases = objects.releases.keys().cloned().zip(judged.into_iter().map(|judged| judged.outcome)).collect();
@@ -34,10 +36,10 @@ struct Applied<'j> {
 }
 
 /// Routes in the order of precedence, backends and releases in that of their names; only what is used.
-fn config(objects: &Objects, lowered: &Lowered, backends: &Backends<'_>, judged: &[Judged], auth: Vec<Auth>) -> Config {
+fn config(declared: &[Arc<Declared>], lowered: &Lowered, backends: &Backends<'_>, judged: &[Judged], auth: Vec<Auth>) -> Config {
     let mut releases = Vec::new();
     let mut applied: BTreeMap<usize, Vec<Applied<'_>>> = BTreeMap::new();
-    for (declared, judged) in objects.releases.values().zip(judged) {
+    for (declared, judged) in declared.iter().zip(judged) {
         let (Some(served), Some(scope)) = (&judged.served, &declared.parsed.scope) else { continue };
         for on in &judged.on {
             let precedence = Precedence::of(declared, scope);

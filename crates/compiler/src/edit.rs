@@ -3,7 +3,9 @@
 use crate::backends::{Part, Target};
 use crate::ingress::Place;
 use crate::outcome::Edit;
-use serin_api::release::PodSelector;
+use crate::unresolved::and;
+use serin_api::release::{PodSelector, Workload};
+use std::collections::BTreeMap;
 
 /// What makes the route do what `canary` does: a command for a shell, or words for whoever edits the file.
 ///
@@ -31,6 +33,21 @@ pub(crate) fn edits(place: &Place, canary: &Target, rewrites: bool, in_files: bo
         edits.push(Edit { object: place.object(), text });
     }
     edits
+}
+
+/// The images of stable's workload (S10): then the canary's is free for the next revision, and the release stays.
+pub(crate) fn images(namespace: &str, stable: &Workload, images: &BTreeMap<String, String>, in_files: bool) -> Edit {
+    let name = kept(&stable.name, &['-', '.']);
+    let all = images.iter().map(|(container, image)| (kept(container, &['-']), kept(image, &['-', '.', '_', '/', ':', '@'])));
+    let text = if in_files {
+        let images: Vec<_> = all.map(|(container, image)| format!("of container {container} to {image}")).collect();
+        format!("Set the image {}", and(&images))
+    } else {
+        let images: Vec<_> = all.map(|(container, image)| format!("{container}={image}")).collect();
+        let (kind, namespace) = (stable.kind.word().to_ascii_lowercase(), kept(namespace, &['-']));
+        format!("kubectl -n {namespace} set image {kind}/{name} {}", images.join(" "))
+    };
+    Edit { object: format!("{}/{namespace}/{}", stable.kind, stable.name), text }
 }
 
 /// The Service's selector, so that it reaches the canary's pods only. What deleting the release before that would do is said first (S11).

@@ -10,6 +10,7 @@ use crate::{Key, Objects, ReleaseOutcome, RouteUse, canary, edit, hints, shared}
 use serin_api::{Condition, Finding, reason, release};
 use serin_routing::config;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What a release comes to.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ pub(crate) struct On {
 
 /// What releases are judged by.
 pub(crate) struct Judge<'o> {
-    pub(crate) objects: &'o Objects,
+    objects: &'o Objects,
+    pub(crate) releases: &'o [Arc<Declared>],
     pub(crate) lowered: &'o Lowered,
     backends: &'o Backends<'o>,
     own_namespace: &'o str,
@@ -68,7 +70,13 @@ impl Places<'_> {
 }
 
 impl<'o> Judge<'o> {
-    pub(crate) fn new(objects: &'o Objects, lowered: &'o Lowered, backends: &'o Backends<'o>, own_namespace: &'o str) -> Self {
+    pub(crate) fn new(
+        objects: &'o Objects,
+        releases: &'o [Arc<Declared>],
+        lowered: &'o Lowered,
+        backends: &'o Backends<'o>,
+        own_namespace: &'o str,
+    ) -> Self {
         let mut places: BTreeMap<_, Places<'_>> = BTreeMap::new();
         for (index, place) in lowered.places.iter().enumerate() {
             let of_namespace = places.entry(place.ingress.namespace.as_str()).or_default();
@@ -78,13 +86,16 @@ impl<'o> Judge<'o> {
                 of_namespace.by_service.entry(service.as_str()).or_default().push(index);
             }
         }
-        Self { objects, lowered, backends, own_namespace, places, holders: holders(objects) }
+        Self { objects, releases, lowered, backends, own_namespace, places, holders: holders(releases) }
     }
 
     pub(crate) fn judge(&self, declared: &Declared) -> Judged {
         let mut outcome = ReleaseOutcome {
             release: declared.parsed.release.clone(),
             id: declared.id.clone(),
+            unobserved: declared.unobserved.clone(),
+            observed: declared.observed.clone(),
+            rolling: None,
             findings: declared.parsed.findings.clone(),
             resolved_scope: String::new(),
             port: None,
@@ -96,6 +107,7 @@ impl<'o> Judge<'o> {
         let nothing = |outcome| Judged { outcome, served: None, on: Vec::new() };
         let Some(sides) = declared.sides() else { return nothing(outcome) };
         outcome.resolved_scope = scope::describe(sides.scope);
+        outcome.rolling = self.backends.rolling(sides);
         if sides.scope.all_namespaces && sides.namespace != self.own_namespace {
             let message =
                 format!("allNamespaces is for releases in namespace {}. Move the release there, or remove it.", self.own_namespace);
@@ -171,11 +183,14 @@ impl<'o> Judge<'o> {
         routes
     }
 
-    /// Whether the route does without the release what the canary does (S10).
+    /// Whether the route does without the release what the canary does (S10): it sends to the same backend, or reaches the canary's pods
+    /// and no others, or its pods run what the canary's run.
     fn completed(&self, place: &Place, canary: Option<&Target>, sides: Sides<'_>) -> bool {
         let (Some(own), Some(canary)) = (&place.target, canary) else { return false };
         let has_pods = sides.canary.is_some_and(|canary| canary.service.is_some() || canary.pods.is_some());
-        !sides.rewrites() && (own == canary || has_pods && self.backends.reaches_only(own, canary))
+        let by_pods = || self.backends.reaches_only(own, canary);
+        let by_images = || self.backends.same_port(own, canary) && self.backends.runs_the_canary(sides) && self.backends.ready(own) > 0;
+        !sides.rewrites() && (own == canary || has_pods && (by_pods() || by_images()))
     }
 
     /// Whether the pods that tell the sides apart are known. Before that all pods of the Service serve, as without the release.
@@ -185,13 +200,17 @@ impl<'o> Judge<'o> {
 
     fn route_use(&self, place: &Place, target: Option<&Target>, sides: Sides<'_>, in_scope: bool, completed: bool) -> RouteUse {
         let pending = target.filter(|_| !completed);
+        let edits = |target: &Target| match self.backends.wanted(sides) {
+            Some((stable, images)) => vec![edit::images(sides.namespace, stable, images, self.backends.standalone)],
+            None => edit::edits(place, target, sides.rewrites(), self.backends.standalone),
+        };
         RouteUse {
             object: place.object(),
             host: place.host.clone(),
             path: place.path.clone(),
             in_scope,
             completed,
-            edits: pending.map(|target| edit::edits(place, target, sides.rewrites(), self.backends.standalone)).unwrap_or_default(),
+            edits: pending.map(edits).unwrap_or_default(),
         }
     }
 
@@ -200,6 +219,7 @@ impl<'o> Judge<'o> {
         if let Err(unresolved) = canary::alone(sides, self.backends) {
             findings.insert(unresolved.finding(field_of(&unresolved, sides)));
         }
+        findings.extend(self.backends.missing_workloads(sides));
         if outcome.finalised() {
             return;
         }
@@ -271,10 +291,10 @@ impl<'o> Judge<'o> {
 
 /// A scope is held by the oldest release that is under way, else by the oldest that is not over and could begin: one bad spec keeps no
 /// good release from its scope.
-fn holders(objects: &Objects) -> BTreeMap<(&str, String), &Declared> {
+fn holders(releases: &[Arc<Declared>]) -> BTreeMap<(&str, String), &Declared> {
     let mut holders: BTreeMap<_, &Declared> = BTreeMap::new();
     let rank = |declared: &Declared| (!standing::under_way(declared), declared.age.clone());
-    for declared in objects.releases.values().map(|declared| &**declared) {
+    for declared in releases.iter().map(|declared| &**declared) {
         let may_hold = Standing::of(declared) != Standing::Over && (declared.parsed.release.is_some() || standing::under_way(declared));
         let Some(sides) = declared.sides().filter(|_| may_hold) else { continue };
         let holder = holders.entry(held(sides)).or_insert(declared);

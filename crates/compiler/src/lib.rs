@@ -25,6 +25,7 @@ mod scope;
 mod shared;
 mod standing;
 mod unresolved;
+mod workloads;
 
 pub use auth::{AnyAuthPolicy, AnyConsumer, AuthPolicyOutcome, ConsumerOutcome, SecretData, SecretNeeds};
 pub use class::CONTROLLER;

@@ -1,6 +1,8 @@
 //! What is watched only while a release asks for it, and only in its namespace.
 
 use crate::Objects;
+use crate::declared::Declared;
+use serin_api::release::WorkloadKind;
 use std::collections::BTreeSet;
 
 /// The objects of one kind in one namespace.
@@ -17,13 +19,31 @@ pub struct Need {
 pub enum Needed {
     /// For `canary.podSelector`: metadata is all that is read.
     Pods,
+    /// For `workloads`.
+    Deployments,
+    /// For `workloads`.
+    StatefulSets,
+}
+
+impl Needed {
+    pub(crate) fn of(kind: WorkloadKind) -> Self {
+        match kind {
+            WorkloadKind::Deployment => Self::Deployments,
+            WorkloadKind::StatefulSet => Self::StatefulSets,
+        }
+    }
 }
 
 impl Objects {
     /// What the releases of the cache ask for.
     pub fn needs(&self) -> BTreeSet<Need> {
-        let by_pods = self.releases.values().filter(|declared| declared.parsed.canary.as_ref().is_some_and(|canary| canary.pods.is_some()));
-        by_pods.map(|declared| Need { kind: Needed::Pods, namespace: declared.key.namespace.clone() }).collect()
+        let of = |declared: &Declared| {
+            let pods = declared.parsed.canary.as_ref().is_some_and(|canary| canary.pods.is_some()).then_some(Needed::Pods);
+            let workloads = declared.parsed.workloads.iter().flat_map(|named| named.canary.iter().chain(&named.stable));
+            let kinds = pods.into_iter().chain(workloads.map(|workload| Needed::of(workload.kind)));
+            kinds.map(|kind| Need { kind, namespace: declared.key.namespace.clone() }).collect::<Vec<_>>()
+        };
+        self.releases.values().flat_map(|declared| of(declared)).collect()
     }
 
     /// Whether everything that releases ask for was listed once.

@@ -8,6 +8,8 @@ use crate::declared::Declared;
 use crate::need::{Need, Needed};
 use crate::pods::PodLabels;
 use crate::policies::DeclaredPolicy;
+use crate::workloads::Workload;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -37,12 +39,14 @@ pub struct Objects {
     pub(crate) known_secrets: BTreeSet<Key>,
     /// What follows from the four above, once somebody asked and until one of them changes.
     pub(crate) resolved: OnceLock<Arc<Resolved>>,
+    pub(crate) deployments: Shelf<Workload>,
+    pub(crate) stateful_sets: Shelf<Workload>,
     /// Which of the [`Need`]s were listed.
     pub(crate) known: BTreeSet<Need>,
 }
 
 /// The objects of one kind.
-type Shelf<T> = BTreeMap<Key, Arc<T>>;
+pub(crate) type Shelf<T> = BTreeMap<Key, Arc<T>>;
 
 /// A kind that the cache holds.
 pub trait Cached: sealed::Cached {}
@@ -121,6 +125,8 @@ impl Objects {
         self.known.remove(need);
         match need.kind {
             Needed::Pods => self.pods.retain(|key, _| key.namespace != need.namespace),
+            Needed::Deployments => self.deployments.retain(|key, _| key.namespace != need.namespace),
+            Needed::StatefulSets => self.stateful_sets.retain(|key, _| key.namespace != need.namespace),
         }
     }
 }
@@ -163,6 +169,27 @@ impl sealed::Cached for Pod {
         &mut objects.pods
     }
 }
+
+macro_rules! workload {
+    ($kind:ty, $shelf:ident, $kept:path) => {
+        impl Cached for $kind {}
+        impl sealed::Cached for $kind {
+            type Kept = Workload;
+            fn key(&self) -> Key {
+                Key::namespaced(&self.metadata)
+            }
+            fn kept(self) -> Workload {
+                $kept(self)
+            }
+            fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<Workload>> {
+                &mut objects.$shelf
+            }
+        }
+    };
+}
+
+workload!(Deployment, deployments, Workload::of_deployment);
+workload!(StatefulSet, stateful_sets, Workload::of_stateful_set);
 
 /// A CanaryRelease of any shape: from a file, or one that was stored past the schema. It shares its place with [`CanaryRelease`].
 #[derive(Debug, Clone, PartialEq)]

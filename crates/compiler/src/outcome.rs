@@ -38,8 +38,14 @@ pub struct Compiled {
 pub struct ReleaseOutcome {
     /// The parsed spec; `None` when it does not parse.
     pub release: Option<Release>,
-    /// The id that the spec gives; empty when it does not parse.
+    /// The id that spec and observed revision give; empty when it does not parse.
     pub id: String,
+    /// The id that the spec alone gives: a release that began before its workload was seen has it.
+    pub unobserved: String,
+    /// `UID/REVISION` of the canary workload: as it is seen, else as status remembers it.
+    pub observed: Option<String>,
+    /// Why step 1 must not start yet: the canary workload is not rolled out (a sentence).
+    pub rolling: Option<String>,
     /// The parser's in the order of the spec, then those of the objects around it; each once.
     pub findings: Vec<Finding>,
     /// The scope in force, in words.
@@ -68,7 +74,7 @@ pub struct RouteUse {
     /// The scope takes this route. `false`: it is here only because it points at the canary, as after finalising (S10).
     pub in_scope: bool,
     /// What the route does without the release is what the canary does, without a rewrite: it has the same backend and port, or reaches
-    /// the canary's pods and no others.
+    /// the canary's pods and no others, or stable's workload has rolled out what the canary's runs.
     pub completed: bool,
     /// The edits that make it so; none when `completed`.
     pub edits: Vec<Edit>,

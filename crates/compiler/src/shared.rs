@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 
 /// What is not done yet of the routes that send to the Services which the release's edits change: routes without a release first.
 ///
-/// Only an edit of the Service itself touches them: what points a route at another backend touches that route alone.
+/// Only an edit of the Service itself, or of the workload behind it, touches them: what points a route at another backend touches that route
+/// alone.
 pub(crate) fn waits_for(judge: &Judge<'_>, declared: &Declared, sides: Sides<'_>, on: &[On]) -> Vec<String> {
-    let Some(canary) = sides.canary.filter(|canary| canary.pods.is_some()) else { return Vec::new() };
+    let by_images = sides.workloads.is_some_and(|workloads| workloads.stable.is_some());
+    let Some(canary) = sides.canary.filter(|canary| canary.pods.is_some() || by_images) else { return Vec::new() };
     let Some(places) = judge.places.get(sides.namespace) else { return Vec::new() };
     let services: BTreeSet<&str> = on.iter().filter_map(|on| judge.lowered.places[on.place].service.as_deref()).collect();
     let (mut without, mut unfinished) = (Vec::new(), BTreeSet::new());
@@ -36,13 +38,13 @@ fn releases_of<'j>(judge: &'j Judge<'_>, namespace: &'j str, place: &'j Place) -
         let scope = other.parsed.scope.as_ref().filter(|scope| scope.all_namespaces || other.key.namespace == namespace);
         scope.is_some_and(|scope| scope.people == People::Anyone && scope::takes(scope, place))
     };
-    judge.objects.releases.values().map(|other| &**other).filter(|other| other.parsed.enabled).filter(takes)
+    judge.releases.iter().map(|other| &**other).filter(|other| other.parsed.enabled).filter(takes)
 }
 
 /// Promoted or Completed, of this spec and not of one before, with the same canary.
 fn is_done(other: &Declared, canary: &Canary) -> bool {
     let phase = matches!(other.status.phase.as_str(), "Promoted" | "Completed");
-    let same_release = other.status.traffic.as_ref().is_some_and(|traffic| traffic.release == other.id);
+    let same_release = other.status.traffic.as_ref().is_some_and(|traffic| other.is_of(traffic));
     let plain = |canary: &Canary| Canary { when_unavailable: WhenUnavailable::Stable, ..canary.clone() };
     phase && same_release && other.parsed.canary.as_ref().map(plain) == Some(plain(canary))
 }

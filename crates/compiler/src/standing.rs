@@ -34,7 +34,7 @@ impl Standing {
             "Progressing" | "Paused" | "Steady" | "Promoted" => Self::Serving,
             "Aborted" => Self::Aborted,
             // A new identity begins anew, whatever the old one came to. Without traffic in status nothing tells the two apart.
-            "Completed" if declared.status.traffic.as_ref().is_none_or(|traffic| traffic.release == declared.id) => Self::Over,
+            "Completed" if declared.status.traffic.as_ref().is_none_or(|traffic| declared.is_of(traffic)) => Self::Over,
             // Enabled again, a new release, or a phase of a later version: nothing may be served before the leader says what.
             _ => Self::Waiting,
         }
@@ -60,18 +60,27 @@ pub(crate) fn traffic(declared: &Declared) -> Option<Traffic> {
     let rolled_back = Traffic::RolledBack { epoch: segment.map_or(0, |segment| segment.epoch) };
     let standing = Standing::of(declared);
     match standing {
-        Standing::Waiting | Standing::Over => None,
+        Standing::Waiting | Standing::Over => keeps_out_the_next_revision(declared).then_some(rolled_back),
         Standing::Aborted => Some(rolled_back),
         _ if aborts(declared) => Some(rolled_back),
-        Standing::Scheduled => None,
+        Standing::Scheduled => keeps_out_the_next_revision(declared).then_some(rolled_back),
         Standing::Serving => Some(match segment {
-            Some(segment) if segment.release == declared.id && (1..=MOST_BUCKETS).contains(&segment.buckets) => {
+            Some(segment) if declared.is_of(segment) && (1..=MOST_BUCKETS).contains(&segment.buckets) => {
                 let (cap, groups) = asked(declared, segment);
                 Traffic::Segment { cap, segment: Segment { groups, ..segment.clone() } }
             }
             _ => rolled_back,
         }),
     }
+}
+
+/// Whether side A must be kept though nothing is decided: with `podSelector` a route without a release reaches the canary's pods too, and
+/// those take the next revision while the release is Completed, or waits to begin.
+fn keeps_out_the_next_revision(declared: &Declared) -> bool {
+    let by_pods = declared.parsed.canary.as_ref().is_some_and(|canary| canary.pods.is_some());
+    let stays = declared.parsed.workloads.as_ref().is_some_and(|workloads| workloads.canary.is_some() && workloads.stable.is_some());
+    let is_there = declared.parsed.enabled && !declared.deleting && declared.status.phase != "Disabled";
+    by_pods && stays && is_there
 }
 
 /// Whether there is an abort that status has not recorded.

@@ -142,6 +142,8 @@ impl Engine {
             }
             Update::Secret(_, Delta::Deleted(name)) => objects.delete::<Secret>(&key(&name)),
             Update::Pod(namespace, delta) => take_needed(objects, Need { kind: Needed::Pods, namespace }, delta),
+            Update::Deployment(namespace, delta) => take_needed(objects, Need { kind: Needed::Deployments, namespace }, delta),
+            Update::StatefulSet(namespace, delta) => take_needed(objects, Need { kind: Needed::StatefulSets, namespace }, delta),
         };
     }
 

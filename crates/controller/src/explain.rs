@@ -5,6 +5,7 @@ use crate::standalone::manifests::{Folder, Manifest};
 use http::request::Parts;
 use http::{Method, Request};
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -78,6 +79,8 @@ pub fn objects_of<'m>(manifests: impl IntoIterator<Item = &'m Manifest>) -> anyh
             "EndpointSlice" => read::<EndpointSlice>(object).map(|object| objects.apply(object)),
             "Ingress" => read::<Ingress>(object).map(|object| objects.apply(object)),
             "IngressClass" => read::<IngressClass>(object).map(|object| objects.apply(object)),
+            "Deployment" => read::<Deployment>(object).map(|object| objects.apply(object)),
+            "StatefulSet" => read::<StatefulSet>(object).map(|object| objects.apply(object)),
             "Pod" => read::<Pod>(object).map(|object| objects.apply(object)),
             "Secret" => read::<Secret>(object).map(|object| objects.apply(object)),
             "AuthPolicy" => Ok(objects.apply(AnyAuthPolicy(object))),

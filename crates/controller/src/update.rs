@@ -2,6 +2,7 @@
 
 use crate::admin::Name;
 use crate::kind::Kind;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -34,6 +35,10 @@ pub enum Update {
     Secret(Arc<Named>, Delta<Secret>),
     /// Of the Pods of one namespace, which a release asked for; of each only metadata.
     Pod(String, Delta<Pod>),
+    /// Of the Deployments of one namespace, which a release asked for.
+    Deployment(String, Delta<Deployment>),
+    /// Of the StatefulSets of one namespace, which a release asked for.
+    StatefulSet(String, Delta<StatefulSet>),
 }
 
 /// Secrets that are read.

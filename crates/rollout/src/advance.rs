@@ -30,7 +30,7 @@ impl Turn<'_> {
         let (served, of) = (self.served(), self.state.segment.buckets);
         let rises = u64::from(k) * u64::from(of) > u64::from(served) * u64::from(buckets);
         let (held, open) = (self.held(), self.is_open());
-        let may_rise = !held && open && self.evidence.ready && self.programmed(self.state.segment.epoch);
+        let may_rise = !held && open && self.evidence.ready && !self.awaits_rollout() && self.programmed(self.state.segment.epoch);
         let within = self.state.segment.groups.as_ref().zip(groups.as_ref()).and_then(|(served, asked)| served.within(asked));
         let (next, of) = if rises && !may_rise { (served, of) } else { (k, buckets) };
         self.state.flatten(next, of, if may_rise { groups.clone() } else { within }, self.now);
@@ -70,7 +70,8 @@ impl Turn<'_> {
         let Some(running) = self.state.running.clone() else {
             // The weight of the beginning, or of an edit, must be served everywhere before anything rises.
             self.state.phase = if self.held() { Phase::Paused } else { Phase::Progressing };
-            if !self.held() && self.is_open() && self.evidence.ready && self.programmed(self.state.segment.epoch) {
+            let goes_on = !self.held() && self.is_open() && !self.awaits_rollout();
+            if goes_on && self.evidence.ready && self.programmed(self.state.segment.epoch) {
                 self.enter(self.state.position);
             }
             return;

@@ -154,6 +154,9 @@ impl Turn<'_> {
         if !self.evidence.canary_ready {
             return Err("The canary has no ready endpoint. Promote when it has one.");
         }
+        if self.awaits_rollout() {
+            return Err("The canary workload is not rolled out. Promote when it is.");
+        }
         if self.evidence.programmed.is_none() {
             return Err("Not every replica follows, so nothing rises. Promote when Programmed is True.");
         }

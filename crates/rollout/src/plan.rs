@@ -14,7 +14,11 @@ use std::fmt::Write;
 pub struct Plan {
     /// The id that spec and observed revision give.
     pub release: String,
-    /// `spec.revision`.
+    /// The id that the spec alone gives: a release that began before its workload was seen has it.
+    pub unobserved: String,
+    /// `UID/REVISION` of the canary workload, as it is seen, else as status remembers it.
+    pub observed: Option<String>,
+    /// `spec.revision`, else the one that is observed.
     pub revision: Option<String>,
     /// Whether this release decides anything.
     pub enabled: bool,
@@ -42,7 +46,7 @@ pub(crate) struct Order {
 }
 
 impl Plan {
-    /// The plan of a parsed release; `id` is the identity that spec and observed revision give.
+    /// The plan of a parsed release without workloads, which has this id.
     pub fn of(release: &Release, id: &str) -> Self {
         let mut strategy = release.strategy.clone();
         if let Strategy::Linear { start: Some(start), .. } = &mut strategy {
@@ -50,6 +54,8 @@ impl Plan {
         }
         Self {
             release: id.to_owned(),
+            unobserved: id.to_owned(),
+            observed: None,
             revision: release.revision.clone(),
             enabled: release.enabled,
             paused: release.paused,
@@ -59,6 +65,12 @@ impl Plan {
             schedule: release.schedule.clone(),
             progress_deadline: release.progress_deadline,
         }
+    }
+
+    /// The plan of one whose id comes of what is observed of its workload; `unobserved` is the id without that.
+    pub fn observing(self, observed: Option<&str>, unobserved: &str) -> Self {
+        let revision = self.revision.or_else(|| observed.map(|observed| identity::revision_of(observed).to_owned()));
+        Self { unobserved: unobserved.to_owned(), observed: observed.map(str::to_owned), revision, ..self }
     }
 
     /// k of a share in ten-thousandths of a percent: `floor(buckets * share)` (S3).

@@ -14,8 +14,10 @@ pub struct State {
     pub phase: Phase,
     /// The weight that is served.
     pub segment: Segment,
-    /// `spec.revision` of the release.
+    /// Revision of the release, given or observed.
     pub revision: Option<String>,
+    /// `UID/REVISION` of the canary workload as it was last seen: one that is gone keeps it.
+    pub observed: Option<String>,
     /// Counts every beginning of this object.
     pub attempt: u32,
     /// When this attempt began.
@@ -139,6 +141,8 @@ pub struct Evidence {
     pub programmed: Option<u64>,
     /// The canary has a ready endpoint.
     pub canary_ready: bool,
+    /// The canary workload is not rolled out, or was not seen yet: nobody may be the first to have the canary.
+    pub rolling: bool,
     /// The routes that take part now.
     pub routes: Vec<Route>,
     /// At least one of the recorded routes still exists, and each that does sends to the canary without the release.
@@ -189,6 +193,7 @@ impl State {
             phase: Phase::Pending,
             segment: Segment::flat("", 1, 0, 0, never),
             revision: None,
+            observed: None,
             attempt: 0,
             started_at: never,
             ended_at: None,

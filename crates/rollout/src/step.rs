@@ -69,7 +69,9 @@ impl Turn<'_> {
         if !self.plan.enabled {
             self.state.disable(self.now);
         } else if self.state.segment.release != self.plan.release || self.state.phase == Phase::Disabled {
-            self.begin();
+            if self.completes_identity() { self.complete_identity() } else { self.begin() }
+        } else if self.plan.observed.is_some() {
+            self.state.observed.clone_from(&self.plan.observed);
         }
         self.obey_command(unborn);
         self.state.obey_abort(self.evidence, self.now, &mut self.events);
@@ -105,6 +107,22 @@ impl Turn<'_> {
         self.state.withdraw(self.now);
     }
 
+    /// Whether the release began before its workload was seen: the first revision is no change.
+    fn completes_identity(&self) -> bool {
+        let (state, plan) = (&self.state, self.plan);
+        let first = state.observed.is_none() && plan.observed.is_some() && state.segment.release == plan.unobserved;
+        first && state.phase != Phase::Disabled
+    }
+
+    fn complete_identity(&mut self) {
+        let (state, plan) = (&mut self.state, self.plan);
+        state.history.iter_mut().filter(|entry| entry.id == plan.unobserved).for_each(|entry| entry.id.clone_from(&plan.release));
+        state.segment.release.clone_from(&plan.release);
+        state.segment.epoch = state.segment.epoch.saturating_add(1);
+        state.revision.clone_from(&plan.revision);
+        state.observed.clone_from(&plan.observed);
+    }
+
     /// A new attempt: weight 0 in the same write, from the first step.
     pub(crate) fn begin(&mut self) {
         let state = &mut self.state;
@@ -126,6 +144,7 @@ impl Turn<'_> {
         (state.fails_in_row, state.fails) = (0, 0);
         state.routes = Vec::new();
         state.revision = self.plan.revision.clone();
+        state.observed = self.plan.observed.clone();
         state.segment = Segment::flat(&self.plan.release, self.plan.buckets, 0, epoch, self.now);
         self.events.push(Event::Began);
     }
@@ -145,6 +164,11 @@ impl Turn<'_> {
     /// Whether every ready replica serves `epoch` or a later one.
     pub(crate) fn programmed(&self, epoch: u64) -> bool {
         self.evidence.programmed.is_some_and(|served| served >= epoch)
+    }
+
+    /// Whether nobody has the canary, and nobody may be the first: its workload is not rolled out.
+    pub(crate) fn awaits_rollout(&self) -> bool {
+        self.evidence.rolling && self.served() == 0 && self.state.segment.groups.is_none()
     }
 
     /// Whether someone keeps the weight where it is.

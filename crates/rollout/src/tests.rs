@@ -5,6 +5,7 @@ mod groups;
 mod life;
 mod line;
 mod properties;
+mod revisions;
 mod schedule;
 mod table;
 
@@ -51,6 +52,8 @@ pub(crate) fn steps() -> Strategy {
 pub(crate) fn plan(strategy: Strategy) -> Plan {
     Plan {
         release: "0123456789".into(),
+        unobserved: "0123456789".into(),
+        observed: None,
         revision: None,
         enabled: true,
         paused: false,
@@ -147,6 +150,7 @@ pub(crate) fn release_of(plan: &Plan) -> Release {
             salt: "shop/checkout".into(),
             issue_cookie: false,
             names_buckets: false,
+            names_salt: false,
         },
         overrides: Vec::new(),
         strategy: plan.strategy.clone(),

@@ -60,6 +60,27 @@ pub fn release(namespace: &str, name: &str, spec: &Value) -> String {
     }))
 }
 
+/// A Deployment of one pod with container `app`, as its controller leaves it: of this revision, rolled out or on the way there.
+///
+/// Files have its status too; on an API server that is a subresource of its own ([`deployment_status`]).
+pub fn deployment(namespace: &str, name: &str, revision: u32, image: &str, rolled_out: bool) -> String {
+    let labels = json!({"app": name});
+    document(&json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace, "annotations": {"deployment.kubernetes.io/revision": revision.to_string()}},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": {
+            "metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": image}]}
+        }},
+        "status": deployment_status(rolled_out)
+    }))
+}
+
+/// The status of [`deployment`]: its new pod is available, or an old one is still there beside it.
+pub fn deployment_status(rolled_out: bool) -> Value {
+    let (all, available) = if rolled_out { (1, 1) } else { (2, 1) };
+    json!({"observedGeneration": 1_000, "replicas": all, "updatedReplicas": 1, "readyReplicas": available, "availableReplicas": available})
+}
+
 /// One object: JSON is YAML, so documents can be put one after the other.
 pub fn document(object: &Value) -> String {
     format!("---\n{object}\n")

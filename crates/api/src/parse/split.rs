@@ -55,8 +55,9 @@ pub(super) fn parse(
     };
     let named = raw.buckets.and_then(|buckets| u32::try_from(buckets).ok());
     let buckets = named.unwrap_or(default_buckets(strategy));
+    let names_salt = raw.salt.is_some();
     let salt = raw.salt.unwrap_or_else(|| default_salt(&metadata.key(), revision));
-    Some(Split { by, buckets, salt, issue_cookie, names_buckets: named.is_some() })
+    Some(Split { by, buckets, salt, issue_cookie, names_buckets: named.is_some(), names_salt })
 }
 
 /// Buckets of a split that names no number.

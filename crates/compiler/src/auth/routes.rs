@@ -75,7 +75,7 @@ pub(crate) fn apply(resolved: &Resolved, objects: &Objects, lowered: &Lowered, b
 fn outcome(ruling: &Ruling, has_route: bool, objects: &Objects, lowered: &Lowered, backends: &Backends<'_>) -> AuthPolicyOutcome {
     let mut findings = ruling.findings.clone();
     if let Some(scope) = ruling.scope.as_ref().filter(|_| !has_route) {
-        let sides = Sides { namespace: &ruling.key.namespace, scope, canary: None };
+        let sides = Sides { namespace: &ruling.key.namespace, scope, canary: None, workloads: None };
         findings.push(hints::no_route(sides, objects, lowered, backends));
     }
     AuthPolicyOutcome { resolved_scope: ruling.resolved_scope.clone(), findings }

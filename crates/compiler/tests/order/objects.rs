@@ -1,5 +1,6 @@
 //! Random objects with few names, so that they meet: in two namespaces, some of them bad.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -23,6 +24,7 @@ pub(crate) enum Kind {
     AuthPolicy,
     Consumer,
     Secret,
+    Deployment,
 }
 
 #[derive(Debug, Clone)]
@@ -32,7 +34,7 @@ pub(crate) struct Object {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Service,
         Self::EndpointSlice,
         Self::Ingress,
@@ -43,6 +45,7 @@ impl Kind {
         Self::AuthPolicy,
         Self::Consumer,
         Self::Secret,
+        Self::Deployment,
     ];
 
     pub(crate) fn replace(self, cache: &mut Objects, objects: Vec<Object>) -> bool {
@@ -60,6 +63,7 @@ impl Kind {
             Self::AuthPolicy => cache.replace(objects.into_iter().map(|object| AnyAuthPolicy(object.value))),
             Self::Consumer => cache.replace(objects.into_iter().map(|object| AnyConsumer(object.value))),
             Self::BackendPolicy => cache.replace(objects.into_iter().map(|object| AnyBackendPolicy(object.value))),
+            Self::Deployment => cache.replace::<Deployment>(all(objects)),
             Self::CanaryRelease => cache.replace(objects.into_iter().map(|object| AnyRelease(object.value))),
         }
     }
@@ -90,6 +94,7 @@ impl Object {
             Kind::AuthPolicy => cache.apply(AnyAuthPolicy(self.value.clone())),
             Kind::Consumer => cache.apply(AnyConsumer(self.value.clone())),
             Kind::BackendPolicy => cache.apply(AnyBackendPolicy(self.value.clone())),
+            Kind::Deployment => cache.apply(self.clone().read::<Deployment>()),
             Kind::CanaryRelease => cache.apply(AnyRelease(self.value.clone())),
         }
     }
@@ -105,6 +110,7 @@ impl Object {
             Kind::AuthPolicy => cache.delete::<AnyAuthPolicy>(&self.key()),
             Kind::Consumer => cache.delete::<AnyConsumer>(&self.key()),
             Kind::BackendPolicy => cache.delete::<AnyBackendPolicy>(&self.key()),
+            Kind::Deployment => cache.delete::<Deployment>(&self.key()),
             Kind::CanaryRelease => cache.delete::<CanaryRelease>(&self.key()),
         }
     }
@@ -127,6 +133,7 @@ pub(crate) fn object() -> impl Strategy<Value = Object> {
         }),
         1 => classes().prop_map(|value| Object { kind: Kind::IngressClass, value }),
         2 => policy().prop_map(|value| Object { kind: Kind::BackendPolicy, value }),
+        2 => deployment().prop_map(|value| Object { kind: Kind::Deployment, value }),
         2 => pod().prop_map(|value| Object { kind: Kind::Pod, value }),
         2 => auth_policy().prop_map(|value| Object { kind: Kind::AuthPolicy, value }),
         2 => consumer().prop_map(|value| Object { kind: Kind::Consumer, value }),
@@ -225,6 +232,18 @@ fn pod() -> impl Strategy<Value = Value> {
     )
 }
 
+fn deployment() -> impl Strategy<Value = Value> {
+    let status = |available: u8| json!({"replicas": 1, "updatedReplicas": 1, "availableReplicas": available});
+    (select(NAMESPACES), select(&["d", "e"][..]), select(&["1", "2"][..]), 0..2u8).prop_map(
+        move |(namespace, name, revision, available)| {
+            let annotations = json!({"deployment.kubernetes.io/revision": revision});
+            let metadata = json!({"namespace": namespace, "name": name, "uid": name, "annotations": annotations});
+            let template = json!({"spec": {"containers": [{"name": "app", "image": revision}]}});
+            json!({"metadata": metadata, "spec": {"selector": {}, "template": template}, "status": status(available)})
+        },
+    )
+}
+
 /// A class of ours that no event takes away.
 pub(crate) fn class() -> Object {
     let value = json!({"metadata": {"name": "ours"}, "spec": {"controller": "serin.dev/ingress-controller"}});
@@ -282,9 +301,15 @@ fn release() -> impl Strategy<Value = Value> {
         json!({"buckets": 1000, "from": 0, "to": 100, "floor": 0, "epoch": 1, "release": id,
         "startsAt": "2026-01-01T00:00:00.000Z", "endsAt": "2026-01-01T00:00:00.000Z", "until": "2026-01-01T00:00:00.000Z"}),
     ]);
+    let workloads = select(vec![
+        json!({}),
+        json!({"canary": {"kind": "Deployment", "name": "d"}}),
+        json!({"canary": {"kind": "Deployment", "name": "d"}, "stable": {"kind": "Deployment", "name": "e"}}),
+    ]);
     let abort = select(vec![json!({}), json!({}), json!({"serin.dev/abort": "1"})]);
-    let spec = (scope, canary, strategy, any::<bool>())
-        .prop_map(|(scope, canary, strategy, enabled)| json!({"enabled": enabled, "scope": scope, "canary": canary, "strategy": strategy}));
+    let spec = (scope, canary, strategy, workloads, any::<bool>()).prop_map(|(scope, canary, strategy, workloads, enabled)| {
+        json!({"enabled": enabled, "scope": scope, "canary": canary, "strategy": strategy, "workloads": workloads})
+    });
     (select(NAMESPACES), select(&["r", "s", "t"][..]), created(), spec, phase, traffic, abort).prop_map(
         |(namespace, name, created, spec, phase, traffic, abort)| {
             let metadata = json!({"namespace": namespace, "name": name, "uid": name, "creationTimestamp": created, "annotations": abort});

@@ -130,13 +130,15 @@ impl Tracked {
         let totals = Totals::of(counts, &uid, &outcome.id);
         let findings: Vec<Finding> = self.refused.iter().chain(&outcome.findings).chain(skewed).cloned().collect();
         let plan = outcome.release.as_ref().filter(|_| findings.iter().all(|f| f.condition != Condition::Accepted));
-        let plan = plan.map(|release| (release, Plan::of(release, &outcome.id)));
+        let plan =
+            plan.map(|release| (release, Plan::of(release, &outcome.id).observing(outcome.observed.as_deref(), &outcome.unobserved)));
         let judgement = plan.as_ref().and_then(|(_, plan)| self.judgement(plan, &state, totals, now));
         let routes = Routes::of(&state.routes, outcome, config);
         let evidence = Evidence {
             ready: findings.is_empty(),
             programmed: served.filter(|_| skewed.is_none()),
             canary_ready: outcome.canary_ready > 0,
+            rolling: outcome.rolling.is_some(),
             routes: routes.current,
             completed: routes.completed,
             judgement,
@@ -160,6 +162,7 @@ impl Tracked {
             stable: plan.as_ref().and_then(|(release, _)| release.scope.service.clone()),
             canary: plan.as_ref().and_then(|(release, _)| side_b(release, outcome.port)),
             canary_ready: outcome.canary_ready > 0,
+            rolling: outcome.rolling.clone(),
             done: routes.done,
             edits: routes.edits,
             any_route_left: routes.any_left,

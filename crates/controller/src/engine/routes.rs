@@ -96,6 +96,9 @@ mod tests {
         ReleaseOutcome {
             release: None,
             id: String::new(),
+            unobserved: String::new(),
+            observed: None,
+            rolling: None,
             findings: Vec::new(),
             resolved_scope: String::new(),
             port: None,

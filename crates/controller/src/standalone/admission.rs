@@ -1,5 +1,6 @@
 //! What an API server would refuse, for the kinds that serin reads.
 
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -14,6 +15,8 @@ pub fn findings(kind: &str, object: &Value) -> Vec<Finding> {
         "Service" => shape::<Service>(object),
         "Pod" => shape::<Pod>(object),
         "Secret" => secret(object),
+        "Deployment" => shape::<Deployment>(object),
+        "StatefulSet" => shape::<StatefulSet>(object),
         "EndpointSlice" => shape::<EndpointSlice>(object),
         "Ingress" => shape::<Ingress>(object),
         "IngressClass" => shape::<IngressClass>(object),
@@ -103,7 +106,7 @@ mod tests {
             ),
             ("Service", "v1", json!({"ports": 80}), "spec.ports: invalid type: integer `80`, expected a sequence."),
             ("Service", "v2", json!({}), "apiVersion: invalid value: string \"v2\", expected v1."),
-            ("Deployment", "apps/v1", json!(7), ""),
+            ("DaemonSet", "apps/v1", json!(7), ""),
         ] {
             assert_eq!(told_of(kind, version, spec), told, "{kind}");
         }

@@ -201,19 +201,25 @@ fn born(key: &Key, object: &Value, uid: String, now: Timestamp) -> Value {
 
 /// All that files own beside metadata: `spec`, or what a kind has in its place.
 fn content(object: &Value) -> Map<String, Value> {
-    let fields = object.as_object().into_iter().flatten();
-    fields.filter(|(name, _)| !is_of_the_store(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let (fields, is_ours) = (object.as_object().into_iter().flatten(), is_ours(object));
+    fields.filter(|(name, _)| !is_of_the_store(name, is_ours)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn replace_content(object: &mut Value, content: Map<String, Value>) {
+    let is_ours = is_ours(object);
     if let Some(fields) = object.as_object_mut() {
-        fields.retain(|name, _| is_of_the_store(name));
+        fields.retain(|name, _| is_of_the_store(name, is_ours));
         fields.extend(content);
     }
 }
 
-fn is_of_the_store(field: &str) -> bool {
-    matches!(field, "apiVersion" | "kind" | "metadata" | "status")
+/// The status of another kind, such as a Deployment's, nobody but the author of the file can write.
+fn is_of_the_store(field: &str, is_ours: bool) -> bool {
+    matches!(field, "apiVersion" | "kind" | "metadata") || (field == "status" && is_ours)
+}
+
+fn is_ours(object: &Value) -> bool {
+    object["apiVersion"].as_str().is_some_and(|version| version.starts_with("serin.dev/"))
 }
 
 fn annotations(object: &Value) -> Map<String, Value> {

@@ -109,6 +109,8 @@ impl Files {
         let update = match key.kind.as_str() {
             "Service" => Some(Update::Service(typed(key, value))),
             "Pod" => Some(Update::Pod(key.namespace.clone(), typed(key, value))),
+            "Deployment" => Some(Update::Deployment(key.namespace.clone(), typed(key, value.map(of_file)))),
+            "StatefulSet" => Some(Update::StatefulSet(key.namespace.clone(), typed(key, value.map(of_file)))),
             "EndpointSlice" => Some(Update::EndpointSlice(typed(key, value))),
             "Ingress" => Some(Update::Ingress(typed(key, value))),
             "IngressClass" => Some(Update::IngressClass(typed(key, value))),
@@ -223,6 +225,14 @@ impl Admission for Rules {
 
 fn key_of(kind: Kind, name: &Name) -> Key {
     Key { kind: kind.name().to_owned(), namespace: name.namespace.clone(), name: name.name.clone() }
+}
+
+/// A workload without what the store gave it: a uid that is another one after each restart, and a generation that its controller never saw.
+fn of_file(mut workload: Value) -> Value {
+    if let Some(metadata) = workload["metadata"].as_object_mut() {
+        metadata.retain(|field, _| field != "uid" && field != "generation");
+    }
+    workload
 }
 
 /// A kind of Kubernetes' own. One that was refused from the start does not parse: it is as if it were not there.

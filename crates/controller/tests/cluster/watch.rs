@@ -76,6 +76,12 @@ fn told(update: Update) -> String {
             let is_what_is_read = uid.is_some() && labels.as_ref().is_some_and(|labels| labels["version"] == "v2") && !more;
             object.metadata.name.filter(|_| is_what_is_read).unwrap_or_default()
         }),
+        Update::Deployment(namespace, delta) => {
+            word(&format!("Deployment {namespace}"), delta, |object| object.metadata.name.unwrap_or_default())
+        }
+        Update::StatefulSet(namespace, delta) => {
+            word(&format!("StatefulSet {namespace}"), delta, |object| object.metadata.name.unwrap_or_default())
+        }
         Update::BackendPolicy(delta) => word("BackendPolicy", delta, named_so),
         Update::Consumer(delta) => word("Consumer", delta, named_so),
         Update::AuthPolicy(delta) => word("AuthPolicy", delta, named_so),

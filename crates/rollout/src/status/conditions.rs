@@ -168,6 +168,7 @@ impl View<'_> {
         match phase {
             Phase::Progressing => match self.waits() {
                 Waits::Cure(finding) => yes(kind, finding.reason, format!("Nothing rises: {finding}")),
+                Waits::Rollout(sentence) => yes(kind, reason::WAITING_FOR_ROLLOUT, format!("{sentence} The first step starts when it is.")),
                 Waits::Replicas => yes(kind, reason::PENDING, "It waits for every ready replica to serve it."),
                 Waits::Ramp { to, until, .. } => yes(kind, reason::STEP, format!("It rises to {to} % until {}.", moment(until))),
                 Waits::Hold { until } => yes(kind, reason::STEP, format!("It keeps its weight until {}.", moment(until))),
@@ -248,7 +249,8 @@ impl View<'_> {
             Phase::Promoted => {
                 let edit = |e: &FinalizeEdit| format!("{} {}/{}: {}", e.kind, e.namespace, e.name, e.text);
                 let edits: Vec<_> = self.facts.edits.iter().map(edit).collect();
-                yes(kind, reason::PROMOTED, format!("Make these edits, then delete this release: {}", edits.join("; ")))
+                let then = if self.stays() { "then it is Completed, and takes the next revision" } else { "then delete this release" };
+                yes(kind, reason::PROMOTED, format!("Make these edits, {then}: {}", edits.join("; ")))
             }
             phase => no(kind, reason::NOT_PROMOTED, format!("It is {phase}.")),
         }

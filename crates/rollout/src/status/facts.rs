@@ -29,6 +29,8 @@ pub struct Facts {
     pub canary: Option<String>,
     /// The canary has a ready endpoint.
     pub canary_ready: bool,
+    /// Why step 1 must not start yet: the canary workload is not rolled out (a sentence).
+    pub rolling: Option<String>,
     /// Those of [`State::routes`] that do without the release what the canary does.
     pub done: Vec<Route>,
     /// One edit for each object that is to be changed (S10).

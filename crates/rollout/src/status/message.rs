@@ -28,7 +28,9 @@ impl View<'_> {
                 _ => format!("It serves {}, as asked.", self.order()),
             },
             Phase::Promoted => self.promoted(),
-            Phase::Completed => fit("The routes send to the canary by themselves.", "This release can be deleted, or get a new revision."),
+            Phase::Completed => {
+                fit("The routes do by themselves what the canary does.", "This release can be deleted, or get a new revision.")
+            }
             Phase::Aborted => aborted(&self.abort_cause(), name),
             Phase::Disabled => "spec.enabled is false, so all is on stable. Set it to true to begin a new attempt.".to_owned(),
         }
@@ -37,6 +39,7 @@ impl View<'_> {
     fn under_way(&self, share: &str, name: &str) -> String {
         match self.waits() {
             Waits::Cure(finding) => fit(&format!("Held at {share}. {finding}"), ""),
+            Waits::Rollout(sentence) => fit(&format!("Held at {share}. {sentence}"), "It goes on when it is."),
             Waits::Replicas => {
                 format!("It waits for replicas: {} of {} serve it.", self.facts.replicas_programmed, self.facts.replicas_ready)
             }
@@ -91,8 +94,9 @@ impl View<'_> {
             let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
             return fit(&format!("100 % on {canary}. Its Service is shared: it waits for {first}{more}."), "See ReadyToFinalize.");
         }
+        let then = if self.stays() { "then it takes the next revision." } else { "then delete this release." };
         if let [edit] = &self.facts.edits[..] {
-            let short = format!("100 % on {canary}. {}, then delete this release.", edit.text.trim_end_matches('.'));
+            let short = format!("100 % on {canary}. {}, {then}", edit.text.trim_end_matches('.'));
             if !edit.text.contains('\n') && short.chars().count() <= MAX_CHARS {
                 return short;
             }
@@ -103,7 +107,7 @@ impl View<'_> {
             1 => "; 1 route is to be changed".to_owned(),
             n => format!("; {n} routes are to be changed"),
         };
-        fit(&format!("100 % on {canary}{left}."), "See status.finalize, then delete this release.")
+        fit(&format!("100 % on {canary}{left}."), &format!("See status.finalize, {then}"))
     }
 }
 

@@ -35,6 +35,7 @@ pub fn read(status: &CanaryReleaseStatus, uid: &str) -> State {
         phase,
         segment,
         revision: release.revision.clone(),
+        observed: progress.observed_revision,
         attempt: u32::try_from(release.attempt).unwrap_or(0),
         started_at: release.started_at.as_deref().and_then(time).unwrap_or(Timestamp::UNIX_EPOCH),
         ended_at: release.ended_at.as_deref().and_then(time),

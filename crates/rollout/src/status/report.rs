@@ -46,7 +46,7 @@ pub fn report(
         stable: facts.stable.clone(),
         canary: facts.canary.clone(),
         conditions: written(view.conditions(), &before.conditions, facts.generation, now),
-        progress: Some(progress(state, facts, before)),
+        progress: Some(progress(state, facts)),
     }
 }
 
@@ -214,12 +214,12 @@ fn entry(entry: &Entry) -> api::HistoryEntry {
     }
 }
 
-fn progress(state: &State, facts: &Facts, before: &CanaryReleaseStatus) -> api::ProgressStatus {
+fn progress(state: &State, facts: &Facts) -> api::ProgressStatus {
     let pauses = api::PausesStatus { command: state.pauses.command, analysis: state.pauses.analysis, step: state.pauses.step };
     api::ProgressStatus {
         uid: Some(facts.uid.clone()),
         strategy: state.strategy.clone(),
-        observed_revision: before.progress.as_ref().and_then(|progress| progress.observed_revision.clone()),
+        observed_revision: state.observed.clone(),
         position: int(state.position),
         running: state.running.as_ref().map(running),
         pauses: state.pauses.any().then_some(pauses),

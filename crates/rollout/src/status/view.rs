@@ -31,6 +31,8 @@ pub(super) enum Waits<'a> {
     Hold { until: Timestamp },
     /// A verdict that lets it go on; the sentence says what the last one was.
     Verdict(String),
+    /// The rollout of the canary workload; the sentence says which.
+    Rollout(&'a str),
     /// A ready endpoint of the canary.
     Endpoints,
     /// A window, or the end of a freeze; the moment, if it is known.
@@ -139,6 +141,11 @@ impl View<'_> {
         plan.is_blue_green().then(|| plan.is_preview(running.index))
     }
 
+    /// Whether the release stays when it is completed: what is edited is the workload behind stable, and the canary's takes the next revision.
+    pub(super) fn stays(&self) -> bool {
+        self.facts.edits.iter().any(|edit| ["Deployment", "StatefulSet"].contains(&edit.kind.as_str()))
+    }
+
     pub(super) fn awaits_promotion(&self) -> bool {
         self.spec.is_some_and(|(_, plan)| plan.awaits_promotion(self.state.pauses))
     }
@@ -153,6 +160,9 @@ impl View<'_> {
         }
         if let Some(window) = self.closed() {
             return window;
+        }
+        if let Some(rolling) = self.facts.rolling.as_deref().filter(|_| !self.reaches_anyone()) {
+            return Waits::Rollout(rolling);
         }
         let (Some(running), Some((_, plan)), true) = (&self.state.running, self.spec, self.programmed()) else { return Waits::Replicas };
         if plan.is_preview(running.index) && !self.facts.canary_ready {

@@ -30,6 +30,8 @@ enum Happening {
     Frozen(bool),
     Window(Option<(i8, i8)>),
     Revision(u8),
+    Observed(u8),
+    Rolling(bool),
     Completed,
 }
 
@@ -67,6 +69,8 @@ fn happenings() -> impl proptest::strategy::Strategy<Value = Vec<Happening>> {
         1 => any::<bool>().prop_map(Happening::Frozen),
         1 => prop::option::of((7i8..12, 0i8..7)).prop_map(Happening::Window),
         1 => (0u8..3).prop_map(Happening::Revision),
+        1 => (0u8..3).prop_map(Happening::Observed),
+        1 => any::<bool>().prop_map(Happening::Rolling),
     ];
     let rare = prop_oneof![30 => one, 1 => Just(Happening::Abort), 1 => Just(Happening::Completed)];
     prop::collection::vec(rare, 0..60)
@@ -96,7 +100,9 @@ fn happen(w: &mut World, happening: &Happening, n: usize) {
         }
         Happening::Frozen(yes) => w.plan.schedule.frozen = *yes,
         Happening::Window(given) => w.plan.schedule.windows = given.iter().map(|(from, to)| window(*from, *to)).collect(),
-        Happening::Revision(r) => w.plan.release = format!("000000000{r}"),
+        Happening::Revision(r) => (w.plan.release, w.plan.unobserved) = (format!("000000000{r}"), format!("000000000{r}")),
+        Happening::Observed(r) => (w.plan.release, w.plan.observed) = (format!("111111111{r}"), Some(format!("u/{r}"))),
+        Happening::Rolling(yes) => w.evidence.rolling = *yes,
         Happening::Completed => w.evidence.completed = true,
     }
 }
@@ -115,6 +121,10 @@ fn check(w: &World, before: &State, decision: &Decision, happening: &Happening) 
     if w.evidence.programmed.is_none() {
         prop_assert!(share_of(after, far) <= granted, "rose without Programmed, after {:?}", happening);
         prop_assert!(let_in(after).is_subset(&let_in(before)), "let a group in without Programmed, after {:?}", happening);
+    }
+    let nobody = |state: &State| share_of(state, far) == 0 && let_in(state).is_empty();
+    if w.evidence.rolling && before.running.is_none() && nobody(before) {
+        prop_assert!(nobody(after), "let someone be the first on a workload that is not rolled out, after {:?}", happening);
     }
     match open_until(&w.plan.schedule, now, at(w.now + 60)) {
         None => {
@@ -172,7 +182,10 @@ fn share_of(state: &State, t: Timestamp) -> u64 {
 
 /// A verdict that is not good lets nothing rise, unless a person says so or the plan is another one.
 fn check_verdict(w: &World, before: &State, after: &State, happening: &Happening) -> Result<(), TestCaseError> {
-    let person = matches!(happening, Happening::Command(_) | Happening::Edit(_) | Happening::Revision(_) | Happening::Enabled(_));
+    let person = matches!(
+        happening,
+        Happening::Command(_) | Happening::Edit(_) | Happening::Revision(_) | Happening::Observed(_) | Happening::Enabled(_)
+    );
     let order = w.plan.order().is_some();
     let last = |state: &State| state.running.as_ref().and_then(|r| r.judged).map(|j| j.verdict);
     let bad = last(before).is_some_and(|v| v != Verdict::Pass) && !matches!(w.verdict, None | Some(Verdict::Pass));

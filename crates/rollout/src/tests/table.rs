@@ -95,7 +95,7 @@ const EVENTS: [(&str, Happens); 29] = [
 ];
 
 /// A release that got to `phase` in the usual way.
-fn in_phase(phase: Phase) -> World {
+pub(super) fn in_phase(phase: Phase) -> World {
     let mut w = World::new(Plan { analysis: Some(analysis()), ..plan(steps()) });
     w.verdict = Some(Verdict::Pass);
     match phase {

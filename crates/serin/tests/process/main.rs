@@ -29,3 +29,4 @@ mod sides;
 mod simulate;
 mod site;
 mod start;
+mod workloads;

@@ -1,14 +1,18 @@
 //! What is watched only while a release asks for it: of Pods nothing but metadata is asked of the API server.
 
-use super::{Told, config, key, lasting, tell};
-use crate::update::Update;
+use super::{Told, config, key, lasting, read, tell};
+use crate::update::{Delta, Update};
 use futures::StreamExt;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Pod;
-use kube::core::PartialObjectMeta;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::watcher;
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
 use serin_compiler::{Need, Needed};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument, info_span};
@@ -56,7 +60,23 @@ async fn follow(client: Client, Need { kind, namespace }: Need, updates: mpsc::S
             let update = Told { update: |delta| Update::Pod(namespace.clone(), delta), unreadable: None };
             tell(vec![lasting(watcher(pods, config())).boxed()], update, labels, updates).await;
         }
+        Needed::Deployments => whole::<Deployment>(client, &namespace, Update::Deployment, updates).await,
+        Needed::StatefulSets => whole::<StatefulSet>(client, &namespace, Update::StatefulSet, updates).await,
     }
+}
+
+/// Of workloads status and template are read too.
+async fn whole<K>(client: Client, namespace: &str, update: fn(String, Delta<K>) -> Update, updates: mpsc::Sender<Update>)
+where
+    K: Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static,
+    K::DynamicType: Default,
+{
+    let objects = Api::<DeserializeGuard<K>>::namespaced(client, namespace);
+    let events = lasting(watcher(objects, config())).boxed();
+    // A workload that may not be read is one that is not there: status knows its last revision.
+    let unreadable = Some(update(namespace.to_owned(), Delta::Listed(Vec::new())));
+    let update = Told { update: |delta| update(namespace.to_owned(), delta), unreadable };
+    tell(vec![events], update, |object| read(object, Some), updates).await;
 }
 
 /// Name, uid and labels.
