@@ -8,6 +8,7 @@ use crate::unresolved::Unresolved;
 use serin_api::release::{self, Canary, Override, PodSelector};
 use serin_routing::config::{self, Match, PathRewrite, Traffic};
 use serin_routing::path::{PathFault, canonical};
+use std::time::Duration;
 
 /// What the canary is on this route: its own Service or the route's, or some pods of that, on its own port, else on the route's, else on
 /// its only one.
@@ -64,6 +65,9 @@ pub(crate) fn path(canary: &Canary) -> Result<Option<PathRewrite>, PathFault> {
     })
 }
 
+/// How long streams of an aborted release go on whose spec cannot be read: the default.
+const DRAIN: Duration = Duration::from_secs(30);
+
 /// A release as the proxy serves it.
 ///
 /// While a segment is served its number of buckets counts: with `weights` an edit gives another sum, and until the leader has written
@@ -88,6 +92,7 @@ pub(crate) fn served(declared: &Declared, path: Option<PathRewrite>, traffic: Tr
         overrides: parsed.overrides.iter().map(entry).collect(),
         path,
         fail_when_unavailable: parsed.canary.as_ref().is_some_and(|c| c.when_unavailable == release::WhenUnavailable::Fail),
+        drain_on_abort: parsed.release.as_ref().and_then(|release| release.drain_on_abort.try_into().ok()).unwrap_or(DRAIN),
         traffic,
     }
 }

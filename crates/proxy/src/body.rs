@@ -1,5 +1,6 @@
 //! Bodies on their way through: streamed piece by piece, each pulled by whoever takes it, so that back-pressure reaches the other end.
 
+use crate::drain::Drain;
 use crate::failure::Failure;
 use crate::io::Connection;
 use crate::origin::Answer;
@@ -20,6 +21,8 @@ pub(crate) struct ResponseBody {
     connection: Rc<Connection>,
     /// When the whole request has taken too long.
     limit: Option<Pin<Box<Sleep>>>,
+    /// When the release that sent it to the canary was aborted.
+    drain: Drain,
 }
 
 #[derive(Debug)]
@@ -39,18 +42,26 @@ pub(crate) struct Incomplete;
 impl ResponseBody {
     /// An answer of serin's own.
     pub(crate) fn text(text: Bytes, record: Record, connection: Rc<Connection>) -> Self {
-        Self { content: Content::Text(Some(text).filter(|text| !text.is_empty())), record, connection, limit: None }
+        Self {
+            content: Content::Text(Some(text).filter(|text| !text.is_empty())),
+            record,
+            connection,
+            limit: None,
+            drain: Drain::default(),
+        }
     }
 
     /// What an origin sends.
     pub(crate) fn origin(answer: Answer, record: Record, connection: Rc<Connection>, limit: Option<Pin<Box<Sleep>>>) -> Self {
-        Self { content: Content::Origin(answer), record, connection, limit }
+        let drain = record.drain();
+        Self { content: Content::Origin(answer), record, connection, limit, drain }
     }
 
     /// What an origin sends before it has all of the request: whoever drives the client's connection sends that on, also while the client
     /// takes nothing of the answer and so nobody asks for more of it.
     pub(crate) fn early(answer: Rc<RefCell<Answer>>, record: Record, connection: Rc<Connection>, limit: Option<Pin<Box<Sleep>>>) -> Self {
-        Self { content: Content::Early(answer), record, connection, limit }
+        let drain = record.drain();
+        Self { content: Content::Early(answer), record, connection, limit, drain }
     }
 
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
@@ -60,11 +71,16 @@ impl ResponseBody {
             self.record.fail(Failure::RequestTimeout);
             return Poll::Ready(Some(Err(Incomplete)));
         }
-        let frame = ready!(match &mut self.content {
+        let frame = match &mut self.content {
             Content::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Content::Origin(answer) => answer.poll_frame(cx),
             Content::Early(answer) => answer.borrow_mut().poll_frame(cx),
-        });
+        };
+        let Poll::Ready(frame) = frame else {
+            ready!(self.drain.poll(cx));
+            self.record.fail(Failure::Drained);
+            return Poll::Ready(Some(Err(Incomplete)));
+        };
         Poll::Ready(frame.map(|frame| {
             frame.map_err(|failure| {
                 self.record.fail(match failure {

@@ -55,6 +55,8 @@ pub enum Failure {
     Unasked,
     /// The whole took longer than the operator allows.
     RequestTimeout,
+    /// The release was aborted, and its streams to the canary are over.
+    Drained,
 }
 
 /// Who failed.
@@ -128,6 +130,7 @@ impl Failure {
             Self::OriginReset => ("reset", Origin, StatusCode::BAD_GATEWAY, "the backend closed without an answer"),
             Self::Response(_) => ("bad-response", Origin, StatusCode::BAD_GATEWAY, "the answer of the backend is malformed"),
             Self::Unasked => ("unasked", Origin, StatusCode::BAD_GATEWAY, "the backend sent what was not asked for"),
+            Self::Drained => ("drained", Serin, StatusCode::SERVICE_UNAVAILABLE, "the release of this stream was aborted"),
             Self::RequestTimeout => ("request-timeout", Serin, StatusCode::GATEWAY_TIMEOUT, "the request took longer than it may"),
         }
     }

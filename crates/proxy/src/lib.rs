@@ -10,6 +10,7 @@ mod body;
 mod client_ip;
 mod connection;
 mod counters;
+mod drain;
 mod explain;
 mod facts;
 mod failure;

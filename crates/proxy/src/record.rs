@@ -1,6 +1,7 @@
 //! What is told of one request: to the counters, to the access log, and in `Serin-Decision`.
 
 use crate::access_log::Entry;
+use crate::drain::Drain;
 use crate::failure::{Blame, Failure};
 use crate::view::Served;
 use crate::worker::Worker;
@@ -61,11 +62,18 @@ impl Record {
         self.decided.as_ref().and_then(Decided::header)
     }
 
+    /// What ends the answer when its release is aborted, if the canary gives it.
+    pub(crate) fn drain(&self) -> Drain {
+        let canary = self.decided.as_ref().filter(|decided| decided.side == Side::Canary);
+        canary.map_or_else(Drain::default, |decided| Drain::new(decided.release.end.clone()))
+    }
+
     /// Something went wrong; an attempt counts, even when another one then succeeds.
     pub(crate) fn fail(&mut self, failure: Failure) {
         self.failure = Some(failure);
         self.worker.shard.failure(failure.label());
-        if failure.blame() != Blame::Client {
+        // An aborted release is judged no more, and its streams ended as it asked.
+        if failure.blame() != Blame::Client && failure != Failure::Drained {
             self.count_failure();
         }
     }

@@ -3,12 +3,15 @@
 
 use crate::RequestFacts;
 use crate::counters::{IdentityCells, Shard, SideCells};
+use crate::drain::End;
 use serin_routing::{Backend, Release, Table};
 use serin_split::{Decision, Identity, Side};
 use std::cell::{Cell, OnceCell};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// A table, and what this worker made of it so far.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(crate) struct Served {
     canary: Arc<SideCells>,
     /// None for a release that asks for no identity.
     identities: OnceCell<Arc<IdentityCells>>,
+    /// When its streams to the canary end. It is handed on from table to table.
+    pub(crate) end: End,
 }
 
 impl View {
@@ -42,6 +47,26 @@ impl View {
         let backends = table.backends().iter().map(|_| OnceCell::new()).collect();
         let releases = table.releases().iter().map(|_| OnceCell::new()).collect();
         Self { table, backends, releases }
+    }
+
+    /// The next table. Whatever still streams from the canary of a release hears of an abort; one that is gone tells it nothing.
+    pub(crate) fn succeed(&self, table: Arc<Table>, shard: &Shard, now: Instant) -> Self {
+        let next = Self::new(table);
+        let known = self.table.releases().iter().filter_map(|release| Some((release, self.releases.get(release.index)?.get()?)));
+        let known: HashMap<_, _> = known.map(|(release, served)| ((&release.uid, &release.id), served)).collect();
+        if known.is_empty() {
+            return next;
+        }
+        for release in next.table.releases() {
+            let Some(served) = known.get(&(&release.uid, &release.id)) else { continue };
+            if release.is_rolled_back() && served.end.borrow().is_none() {
+                served.end.send_replace(now.checked_add(release.drain_on_abort));
+            }
+            // Tried again, it begins with streams of its own.
+            let end = if release.is_rolled_back() || served.end.borrow().is_none() { served.end.clone() } else { End::default() };
+            next.releases[release.index].get_or_init(|| Rc::new(Served::new(release, shard, end)));
+        }
+        next
     }
 
     /// The endpoints of a backend of this table. Workers begin at different ones.
@@ -52,14 +77,7 @@ impl View {
 
     /// A release of this table.
     pub(crate) fn release(&self, release: &Release, shard: &Shard) -> Rc<Served> {
-        let make = || {
-            Rc::new(Served {
-                name: format!("{}/{}", release.namespace, release.name).into(),
-                stable: shard.side(release, Side::Stable),
-                canary: shard.side(release, Side::Canary),
-                identities: OnceCell::new(),
-            })
-        };
+        let make = || Rc::new(Served::new(release, shard, End::default()));
         self.releases.get(release.index).map_or_else(make, |cell| Rc::clone(cell.get_or_init(make)))
     }
 }
@@ -79,6 +97,16 @@ impl Endpoints {
 }
 
 impl Served {
+    fn new(release: &Release, shard: &Shard, end: End) -> Self {
+        Self {
+            name: format!("{}/{}", release.namespace, release.name).into(),
+            stable: shard.side(release, Side::Stable),
+            canary: shard.side(release, Side::Canary),
+            identities: OnceCell::new(),
+            end,
+        }
+    }
+
     /// Counts for whom a bucket decided.
     pub(crate) fn count_identity(&self, release: &Release, decision: &Decision, facts: &RequestFacts<'_>, shard: &Shard) {
         if let Some(Identity::Value { .. }) = decision.identity {

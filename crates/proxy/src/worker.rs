@@ -147,7 +147,8 @@ async fn serve(start: Start) -> io::Result<()> {
             biased;
             message = messages.recv() => match message {
                 Some(Message::Table(table, served)) => {
-                    worker.view.replace(View::new(table));
+                    let next = worker.view().succeed(table, &worker.shard, Instant::now());
+                    worker.view.replace(next);
                     // Whoever asked may have stopped waiting.
                     let _ = served.send(());
                 }

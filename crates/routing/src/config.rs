@@ -5,6 +5,7 @@ use serin_auth::Policy;
 use serin_split::Segment;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything that is served. Equal configs give equal tables.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -147,6 +148,9 @@ pub struct Release {
     pub path: Option<PathRewrite>,
     /// 503 instead of stable while the canary has no ready endpoint.
     pub fail_when_unavailable: bool,
+    /// How long streams to the canary go on after an abort (S20).
+    #[serde(skip)]
+    pub drain_on_abort: Duration,
     /// The weight: a segment, or all to stable with overrides off (S14).
     #[serde(serialize_with = "traffic")]
     pub traffic: Traffic,

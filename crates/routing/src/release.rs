@@ -4,6 +4,7 @@ use crate::config::{self, PathRewrite, People, Traffic};
 use jiff::Timestamp;
 use serin_split::{Policy, Served};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A release that may decide requests.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Release {
     pub path: Option<PathRewrite>,
     /// 503 instead of stable while the canary has no ready endpoint.
     pub fail_when_unavailable: bool,
+    /// How long streams to the canary go on after an abort (S20).
+    pub drain_on_abort: Duration,
     traffic: Traffic,
 }
 
@@ -46,6 +49,7 @@ impl Release {
             policy,
             path: release.path,
             fail_when_unavailable: release.fail_when_unavailable,
+            drain_on_abort: release.drain_on_abort,
             traffic,
         }
     }
@@ -58,6 +62,11 @@ impl Release {
                 Served { k: segment.k(now).min(*cap), groups: segment.groups.as_ref(), rolled_back: false }
             }
         }
+    }
+
+    /// Whether all goes to stable: aborted, or not this release's traffic.
+    pub fn is_rolled_back(&self) -> bool {
+        matches!(self.traffic, Traffic::RolledBack { .. })
     }
 
     /// The epoch that is served, which a replica acknowledges.

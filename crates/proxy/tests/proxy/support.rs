@@ -91,6 +91,7 @@ pub(crate) fn release(buckets: u32, k: u32) -> Release {
         overrides: Vec::new(),
         path: None,
         fail_when_unavailable: false,
+        drain_on_abort: std::time::Duration::ZERO,
         traffic: Traffic::Segment { segment, cap: buckets },
     }
 }

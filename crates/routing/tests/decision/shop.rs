@@ -70,6 +70,7 @@ fn release(n: usize) -> Release {
         ],
         path: None,
         fail_when_unavailable: false,
+        drain_on_abort: std::time::Duration::ZERO,
         traffic: Traffic::Segment { segment: Segment { groups, ..Segment::flat("0123456789", 1_000, 100, 1, NOW) }, cap: 1_000 },
     }
 }

@@ -34,6 +34,7 @@ fn release(traffic: Traffic) -> Release {
         overrides: Vec::new(),
         path: Some(PathRewrite::Prefix("/v2".into())),
         fail_when_unavailable: false,
+        drain_on_abort: std::time::Duration::ZERO,
         traffic,
     }
 }
