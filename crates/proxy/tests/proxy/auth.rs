@@ -8,7 +8,7 @@ mod tokens;
 use crate::support::Client;
 use crate::told::Lines;
 use serin_auth::{Anonymous, Policy};
-use serin_proxy::{AccessLog, Case, Proxy, Settings, explain};
+use serin_proxy::{AccessLog, Case, ClientIp, ClientIpFrom, Proxy, Settings, explain};
 use serin_routing::config::{Auth, Match, Override, People, Side, Source};
 use serin_routing::{Policies, Table};
 use site::{Site, by_header, by_key, by_password, policy};
@@ -138,6 +138,20 @@ fn trusted_peer_names_the_consumer_and_its_own_spoofs_are_refused() {
     let elsewhere =
         site.client_from([127, 0, 0, 2]).send("GET / HTTP/1.1\r\nHost: shop.example\r\nX-Auth-Request-User: alice\r\n\r\n").response();
     assert_eq!(elsewhere.status(), 401, "of another peer");
+}
+
+#[test]
+fn balancer_that_passes_bytes_on_vouches_for_no_header_of_its_clients() {
+    let client_ip = ClientIp { trusted: vec!["127.0.0.0/8".parse().expect("a network")], from: ClientIpFrom::ProxyProtocol };
+    let ask = |from: &str, said: &str| {
+        let site =
+            Site::of(Site::config(policy(vec![by_header(from)])), Settings { client_ip: client_ip.clone(), ..crate::support::settings() });
+        site.ask(format!("{said}GET / HTTP/1.1\r\nHost: shop.example\r\nX-Auth-Request-User: alice\r\n\r\n"))
+    };
+    let client = "PROXY TCP4 192.0.2.7 198.51.100.1 4711 80\r\n";
+    assert_eq!(ask("127.0.0.0/8", client).status(), 401, "the header is the client's");
+    assert_eq!(ask("127.0.0.0/8", "PROXY UNKNOWN\r\n").status(), 401, "of nobody known");
+    assert_eq!(ask("192.0.2.0/24", client).text(), "canary", "a trusted proxy behind the balancer");
 }
 
 #[test]
