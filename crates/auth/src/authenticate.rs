@@ -130,8 +130,13 @@ impl Policy {
         let identity = |name: &[u8]| {
             // A comma is how a proxy joins two fields: one of them may be the client's.
             let name = std::str::from_utf8(name).ok().filter(|name| is_name(name) && !name.contains(','))?;
-            let lines = method.groups.iter().flat_map(|name| asked.headers.get_all(name));
-            let names = lines.flat_map(|line| line.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii);
+            let line = match method.groups.as_ref().map_or(Found::Nothing, |name| asked.header(name)) {
+                Found::Nothing => &[][..],
+                Found::One(line) => line,
+                // One of them may be the client's, whatever the proxy does with the other.
+                Found::Several => return None,
+            };
+            let names = line.split(|b| *b == b',').map(<[u8]>::trim_ascii);
             let groups = names.filter_map(|name| std::str::from_utf8(name).ok()).filter(|name| is_name(name));
             Some(Identity {
                 method: index,

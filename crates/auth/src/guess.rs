@@ -33,6 +33,11 @@ impl Guess {
         verifies && self.consumer.is_some()
     }
 
+    /// Whose password it claims to be.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
     /// What becomes of it, once that is known.
     ///
     /// # Errors

@@ -1,29 +1,27 @@
 //! What of a request does not go on: credentials, for the origin needs none, and headers that would name another than was found.
 
 use crate::request::{is_named, pairs, parts};
-use crate::{Identity, KeyAuth, Method, Policy};
+use crate::{Identity, Method, Policy};
 use http::{HeaderName, header};
 
 impl Policy {
-    /// The fields that name somebody without having decided: nothing may read them, no release and no origin.
+    /// The fields that name somebody without having decided: nothing may read them, no release and no origin. Two methods may have a field
+    /// in common, for the proxies of two networks: if one of them decided, by that field, it is believed.
     pub fn unbelieved(&self, found: Option<&Identity>) -> impl Iterator<Item = &HeaderName> {
-        let decided = found.map(|identity| identity.method);
-        let others = self.methods.iter().enumerate().filter(move |(index, _)| decided != Some(*index));
-        others.flat_map(|(_, method)| trusted(method))
+        let decided = found.and_then(|identity| self.methods.get(identity.method));
+        let believed = move |name: &HeaderName| decided.is_some_and(|method| trusted(method).any(|own| own == name));
+        self.methods.iter().flat_map(trusted).filter(move |name| !believed(name))
     }
 
-    /// The fields of the method that decided, if the policy hides them from the origin.
-    pub fn hidden(&self, found: Option<&Identity>) -> impl Iterator<Item = &HeaderName> {
-        let decided = found.and_then(|identity| self.methods.get(identity.method)).filter(|_| self.hide_credentials);
-        decided.into_iter().flat_map(fields)
+    /// The fields that the policy hides from the origin: those of each method, since a request may have credentials for several.
+    pub fn hidden(&self) -> impl Iterator<Item = &HeaderName> {
+        self.methods.iter().filter(|_| self.hide_credentials).flat_map(fields)
     }
 
     /// The query that goes on, where it is another: the rest of it byte for byte. `Some("")` is none at all.
-    pub fn withhold_query(&self, found: Option<&Identity>, query: &str) -> Option<String> {
-        let method = self.methods.get(found?.method).filter(|_| self.hide_credentials)?;
-        let Method::KeyAuth(KeyAuth { query: names, .. }) = method else { return None };
-        let is_key = |pair: &&str| names.iter().any(|name| is_named(parts(pair).0, name));
-        if !pairs(query).any(|pair| is_key(&pair)) {
+    pub fn withhold_query(&self, query: &str) -> Option<String> {
+        let is_key = |pair: &&str| self.key_parameters().any(|name| is_named(parts(pair).0, name));
+        if !self.hide_credentials || !pairs(query).any(|pair| is_key(&pair)) {
             return None;
         }
         Some(pairs(query).filter(|pair| !is_key(pair)).collect::<Vec<_>>().join("&"))

@@ -15,7 +15,7 @@ pub struct Policy {
     pub methods: Vec<Method>,
     /// What becomes of a request in which none finds one.
     pub anonymous: Anonymous,
-    /// Whether the origin gets no credential that decided.
+    /// Whether the origin gets nothing of what its methods read.
     pub hide_credentials: bool,
     /// The consumers in reach. One directory serves all policies that have the same in reach, and all tables until one of them changes.
     #[serde(serialize_with = "shared")]

@@ -48,8 +48,8 @@ pub(crate) fn disbelieve(policy: Option<&Arc<Policy>>, found: Option<&Identity>,
 }
 
 /// Takes from a head what the origin does not get to see.
-pub(crate) fn hide(policy: Option<&Arc<Policy>>, found: Option<&Identity>, headers: &mut HeaderMap) {
-    for name in policy.into_iter().flat_map(|policy| policy.hidden(found)) {
+pub(crate) fn hide(policy: Option<&Arc<Policy>>, headers: &mut HeaderMap) {
+    for name in policy.into_iter().flat_map(|policy| policy.hidden()) {
         headers.remove(name);
     }
 }

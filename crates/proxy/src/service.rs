@@ -184,7 +184,7 @@ fn plan(
     }
     let policy = if let Auth::Policy(policy) = &route.auth { Some(policy) } else { None };
     auth::disbelieve(policy, identity, &mut parts.headers);
-    let query = policy.and_then(|policy| policy.withhold_query(identity, parts.uri.query()?));
+    let query = policy.and_then(|policy| policy.withhold_query(parts.uri.query()?));
     let query = query.as_deref();
     let facts = RequestFacts { parts, client_ip, identity };
     let applied = route.decider(&facts);
@@ -211,7 +211,7 @@ fn plan(
             parts.headers.insert(header::HOST, host);
         }
     }
-    auth::hide(policy, identity, &mut parts.headers);
+    auth::hide(policy, &mut parts.headers);
     let withheld = policy.map_or_else(Vec::new, |policy| policy.fields().cloned().collect());
     forwarded_head(worker, client, parts);
     Ok(Plan { endpoints, side, withheld, cookie })

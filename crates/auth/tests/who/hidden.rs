@@ -3,7 +3,7 @@
 use crate::signing::{ALGORITHMS, claims};
 use crate::support::{answer, by_header, by_key, by_password, by_token, head, policy};
 use http::{HeaderMap, HeaderName};
-use serin_auth::{Answer, Identity, Policy, redacted};
+use serin_auth::{Answer, Identity, Method, Policy, TrustedHeaders, redacted};
 
 fn found(policy: &Policy, lines: &[(&str, &str)], query: Option<&str>, peer: &str) -> Box<Identity> {
     match answer(policy, lines, query, peer) {
@@ -17,14 +17,14 @@ fn found(policy: &Policy, lines: &[(&str, &str)], query: Option<&str>, peer: &st
 fn left(policy: &Policy, lines: &[(&str, &str)], peer: &str) -> Vec<String> {
     let identity = found(policy, lines, None, peer);
     let mut headers: HeaderMap = head(lines);
-    for name in policy.unbelieved(Some(&identity)).chain(policy.hidden(Some(&identity))) {
+    for name in policy.unbelieved(Some(&identity)).chain(policy.hidden()) {
         headers.remove(name);
     }
     headers.keys().map(HeaderName::to_string).collect()
 }
 
 #[test]
-fn origin_sees_no_credential_that_decided_unless_the_policy_shows_it() {
+fn origin_sees_no_credential_of_any_method_unless_the_policy_shows_it() {
     let token = ALGORITHMS.token("RS256", &claims());
     let hides = policy(vec![by_key(), by_password(), by_token(&ALGORITHMS.jwks()), by_header()]);
     let shows = Policy { hide_credentials: false, ..hides.clone() };
@@ -34,7 +34,8 @@ fn origin_sees_no_credential_that_decided_unless_the_policy_shows_it() {
         (&[("apikey", "key of bob"), ("x-api-key", "x"), ("a", "b")], &["a"], &["apikey", "x-api-key", "a"]),
         (&[("authorization", basic), ("a", "b")], &["a"], &["authorization", "a"]),
         (&[("authorization", &bearer), ("a", "b")], &["a"], &["authorization", "a"]),
-        (&[("apikey", "key of bob"), ("authorization", "Basic x")], &["authorization"], &["apikey", "authorization"]),
+        // Nobody looked at the password; it is one all the same.
+        (&[("apikey", "key of bob"), ("authorization", basic)], &[], &["apikey", "authorization"]),
         // These name somebody, and nobody looked whom.
         (&[("apikey", "key of bob"), ("x-auth-request-user", "alice")], &[], &["apikey"]),
         (&[("x-auth-request-user", "alice"), ("x-auth-request-groups", "g")], &[], &["x-auth-request-user", "x-auth-request-groups"]),
@@ -47,8 +48,8 @@ fn origin_sees_no_credential_that_decided_unless_the_policy_shows_it() {
 
 #[test]
 fn query_goes_on_byte_for_byte_without_its_key() {
-    let policy = policy(vec![by_key(), by_password()]);
-    let identity = found(&policy, &[], Some("apikey=key+of+bob"), "192.0.2.7");
+    let policy = policy(vec![by_password(), by_key()]);
+    let shows = Policy { hide_credentials: false, ..policy.clone() };
     let cases = [
         ("apikey=key+of+bob", Some("")),
         ("a=%2f&apikey=x&b=+c%20&&d", Some("a=%2f&b=+c%20&&d")),
@@ -59,11 +60,25 @@ fn query_goes_on_byte_for_byte_without_its_key() {
         ("", None),
     ];
     for (query, expected) in cases {
-        assert_eq!(policy.withhold_query(Some(&identity), query).as_deref(), expected, "{query}");
-        assert_eq!(policy.withhold_query(None, query), None);
+        assert_eq!(policy.withhold_query(query).as_deref(), expected, "{query}");
+        assert_eq!(shows.withhold_query(query), None);
     }
-    let by_other = found(&policy, &[("authorization", "Basic YWxpY2VAc2hvcDp4")], None, "192.0.2.7");
-    assert_eq!(policy.withhold_query(Some(&by_other), "apikey=x"), None);
+}
+
+#[test]
+fn field_that_proxies_of_two_networks_use_is_believed_from_both() {
+    let Method::TrustedHeaders(first) = by_header() else { panic!("trusted headers") };
+    let second = TrustedHeaders { groups: None, from: vec!["192.0.2.0/24".parse().expect("a network")], ..first.clone() };
+    let policy = policy(vec![by_key(), Method::TrustedHeaders(first), Method::TrustedHeaders(second)]);
+    let unbelieved = |lines, peer| {
+        let identity = found(&policy, lines, None, peer);
+        policy.unbelieved(Some(&identity)).map(HeaderName::to_string).collect::<Vec<_>>()
+    };
+    let named = &[("x-auth-request-user", "alice")];
+    assert!(unbelieved(named, "10.0.0.1").is_empty());
+    assert_eq!(unbelieved(named, "192.0.2.7"), ["x-auth-request-groups"], "which the second does not read");
+    let by_key = unbelieved(&[("apikey", "key of bob")], "192.0.2.7");
+    assert_eq!(by_key, ["x-auth-request-user", "x-auth-request-groups", "x-auth-request-user"]);
 }
 
 #[test]

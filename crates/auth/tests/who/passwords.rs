@@ -111,10 +111,13 @@ fn what_is_no_hash_says_why_and_not_what_it_is() {
         (format!("$2b$04${}", &digits[1..]), Bcrypt),
         (format!("$2b$04${}é", &digits[2..]), Bcrypt),
         (format!("$2b$03${digits}"), BcryptCost),
+        (format!("$2b$15${digits}"), BcryptCost),
         (format!("$2b$31${digits}"), BcryptCost),
         ("$argon2id$v=19$m=1024,t=1,p=1".into(), Argon2),
         (format!("$argon2xx$v=19$m=1024,t=1,p=1{salted}"), Argon2),
         (format!("$argon2id$v=19$m=4194304,t=1,p=1{salted}"), Argon2Cost),
+        (format!("$argon2id$v=19$m=65537,t=1,p=1{salted}"), Argon2Cost),
+        (format!("$argon2id$v=19$m=65536,t=5,p=1{salted}"), Argon2Cost),
         (format!("$argon2id$v=19$m=1024,t=1000,p=1{salted}"), Argon2Cost),
     ];
     for (text, fault) in cases {
@@ -122,4 +125,9 @@ fn what_is_no_hash_says_why_and_not_what_it_is() {
         assert!(text.is_empty() || !fault.to_string().contains(&text));
     }
     assert_eq!(PasswordHash::parse(&[0xff, 0xfe]).expect_err("a fault"), Unknown);
+    // The dearest that are taken; among them what RFC 9106 and usual tools propose.
+    for parameters in ["m=65536,t=4,p=1", "m=65536,t=3,p=4", "m=19456,t=2,p=1", "m=4096,t=64,p=1"] {
+        assert!(PasswordHash::parse(format!("$argon2id$v=19${parameters}{salted}").as_bytes()).is_ok(), "{parameters}");
+    }
+    assert!(PasswordHash::parse(format!("$2b$14${digits}").as_bytes()).is_ok());
 }
