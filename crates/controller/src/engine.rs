@@ -140,7 +140,8 @@ impl Engine {
                 let is_needed = self.options.standalone || names.zip(name).is_some_and(|(names, name)| names.contains(name));
                 is_needed && objects.apply(*secret)
             }
-            Update::Secret(_, Delta::Deleted(name)) => objects.delete::<Secret>(&key(&name)),
+            // A watch that several share sees all Secrets of its namespace: of one that is not among them it knows nothing.
+            Update::Secret(named, Delta::Deleted(name)) => named.names.contains(&name.name) && objects.delete::<Secret>(&key(&name)),
             Update::Pod(namespace, delta) => take_needed(objects, Need { kind: Needed::Pods, namespace }, delta),
             Update::Deployment(namespace, delta) => take_needed(objects, Need { kind: Needed::Deployments, namespace }, delta),
             Update::StatefulSet(namespace, delta) => take_needed(objects, Need { kind: Needed::StatefulSets, namespace }, delta),

@@ -77,7 +77,10 @@ fn directory<'r, 'o: 'r>(known: impl Iterator<Item = &'r Read<'o>>, outcomes: &m
     let mut consumers = Vec::new();
     for Read { declared, consumer, fields } in known {
         let mut conflict = |field: String, what: &str, holder: &Key| {
-            let message = format!("Consumer {holder}, which is older, has the same {what} and holds it. Change one of the two.");
+            // Who is in a namespace is not told in another one.
+            let near = holder.namespace == declared.key.namespace;
+            let holder = if near { format!("Consumer {holder}") } else { "A Consumer of another namespace".to_owned() };
+            let message = format!("{holder}, which is older, has the same {what} and holds it. Change one of the two.");
             let finding = Finding { condition: Condition::Accepted, reason: reason::CONFLICTED, field, message };
             if let Some(outcome) = outcomes.get_mut(&declared.key).filter(|outcome| !outcome.findings.contains(&finding)) {
                 outcome.findings.push(finding);

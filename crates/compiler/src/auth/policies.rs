@@ -29,7 +29,7 @@ pub(crate) fn rule(declared: &DeclaredAuthPolicy, secrets: &Secrets<'_>, directo
     let mut scope = declared.parsed.scope.clone();
     if scope.is_none() && is_unreadable(&findings) {
         // Which routes it means to protect nobody knows, so it is all that it may: they are closed until it can be read.
-        scope = Some(Scope { all: true, ..Scope::default() });
+        scope = Some(Scope { all: true, all_namespaces: key.namespace == own_namespace, ..Scope::default() });
     }
     if let Some(scope) = scope.as_mut().filter(|scope| scope.all_namespaces && key.namespace != own_namespace) {
         let message = format!("allNamespaces is for policies in namespace {own_namespace}. Move the policy there, or remove it.");

@@ -56,7 +56,8 @@ pub fn spawn(client: &Client, namespaces: &[String], updates: &mpsc::Sender<Upda
     watch("IngressClass", Box::pin(follow(classes, Update::IngressClass, Some, updates.clone())));
     for kind in Kind::ALL {
         let (update, unreadable): (fn(_) -> _, _) = match kind {
-            Kind::AuthPolicy => (Update::AuthPolicy, Some(Update::Unreadable(kind))),
+            // Whoever reads one as absent leaves its routes open, so a replica that may not read them waits for the right.
+            Kind::AuthPolicy => (Update::AuthPolicy, None),
             Kind::BackendPolicy => (Update::BackendPolicy, None),
             Kind::CanaryRelease => (Update::CanaryRelease, None),
             Kind::Consumer => (Update::Consumer, Some(Update::Unreadable(kind))),

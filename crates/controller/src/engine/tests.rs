@@ -59,3 +59,22 @@ fn consumers_that_cannot_be_read_are_waited_for_only_where_a_policy_needs_them()
         assert!(served || serves(&mut engine), "they can be read by now");
     }
 }
+
+#[test]
+fn a_secret_that_a_watch_of_others_sees_is_not_taken_away_by_it() {
+    let mut engine = Engine::new(Options::default());
+    listed(&mut engine);
+    engine.apply(Update::Consumer(Delta::Listed(Vec::new())));
+    engine.apply(Update::AuthPolicy(Delta::Listed(vec![policy("jwks")])));
+    assert!(engine.changed_secret_needs().is_some());
+    let names =
+        |names: &[&str]| Arc::new(Named { namespace: "shop".to_owned(), names: names.iter().map(|name| (*name).to_owned()).collect() });
+    let gone = || Delta::Deleted(Name { namespace: "shop".to_owned(), name: "jwks".to_owned() });
+    let secret: Secret = serde_json::from_value(json!({"metadata": {"namespace": "shop", "name": "jwks"}})).expect("a Secret");
+    engine.apply(Update::Secret(names(&["jwks"]), Delta::Listed(vec![secret])));
+    assert!(engine.rebuild().is_some());
+    engine.apply(Update::Secret(names(&["a", "b"]), gone()));
+    assert!(!engine.stale, "nothing changed");
+    engine.apply(Update::Secret(names(&["jwks"]), gone()));
+    assert!(engine.stale);
+}

@@ -2,7 +2,7 @@
 
 use super::admission;
 use super::edit::Edit;
-use super::manifests::{Folder, Key};
+use super::manifests::{Folder, Key, Reading};
 use super::state_file::StateFile;
 use super::store::{Admission, Change, Store};
 use crate::admin::{Name, Refusal};
@@ -67,15 +67,30 @@ impl Files {
         let mut files =
             Self { dir, folder: Folder::default(), store, state, changed, due: None, _watcher: watcher, inputs, told: BTreeSet::new() };
         let restored: Vec<Key> = files.store.objects().map(|(key, _)| key.clone()).collect();
-        files.read()?;
+        files.begin()?;
         // What was restored and is as the file has it is no change of the store, and still new to everyone else.
         restored.into_iter().for_each(|key| files.tell(&Change::Applied(key)));
         files.save()?;
         Ok(files)
     }
 
+    /// Whatever else is wrong with it, a file that could not be read never was served, and nobody knows whom it meant to keep out.
+    fn begin(&mut self) -> anyhow::Result<()> {
+        let reading = self.folder.read(&self.dir)?;
+        if let Some(error) = reading.errors.first() {
+            anyhow::bail!("{error}: mend the file, or move it out of the folder, and start again");
+        }
+        self.take(reading);
+        Ok(())
+    }
+
     fn read(&mut self) -> anyhow::Result<()> {
-        let mut reading = self.folder.read(&self.dir)?;
+        let reading = self.folder.read(&self.dir)?;
+        self.take(reading);
+        Ok(())
+    }
+
+    fn take(&mut self, mut reading: Reading) {
         let repeated =
             reading.repeated.iter().map(|(key, path)| format!("{}: {key} is given in an earlier file too, which holds", path.display()));
         let mut told: BTreeSet<String> = reading.errors.iter().map(ToString::to_string).chain(repeated).collect();
@@ -95,7 +110,6 @@ impl Files {
         }
         self.told = told;
         changes.iter().for_each(|change| self.tell(change));
-        Ok(())
     }
 
     /// Tells of a change what the controller reads of it.

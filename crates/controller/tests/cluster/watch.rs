@@ -240,15 +240,15 @@ async fn with_rights_to_named_secrets_alone_those_are_read_and_others_count_as_a
 }
 
 #[tokio::test]
-async fn without_rights_to_them_authpolicies_and_consumers_count_as_absent_and_what_serves_routes_is_waited_for() -> Result<()> {
+async fn without_rights_to_them_consumers_count_as_absent_and_what_opens_or_closes_routes_is_waited_for() -> Result<()> {
     let cluster = shared()?;
     namespace(cluster, "no-rights")?;
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody", "namespace": "no-rights"}});
     cluster.apply(&account.to_string())?;
     let token = cluster.kubectl(&["create", "token", "nobody", "-n", "no-rights"], "")?.ok()?;
     let mut watched = Watched::of(&serin(&cluster.kubeconfig(), token.trim()).await?, &[]);
-    watched.see(&["=AuthPolicy ", "?AuthPolicy", "=Consumer ", "?Consumer"]).await?;
-    ensure!(watched.seen.len() == 4, "{:?}", watched.seen);
+    watched.see(&["=Consumer ", "?Consumer"]).await?;
+    ensure!(watched.seen.len() == 2, "{:?}", watched.seen);
     Ok(())
 }
 

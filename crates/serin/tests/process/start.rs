@@ -42,3 +42,16 @@ fn an_admin_port_that_others_could_reach_is_refused() -> Result<()> {
     ensure!(error.contains("--admin 0.0.0.0:0 is not on loopback"), "{error}");
     Ok(())
 }
+
+#[test]
+fn a_file_that_cannot_be_read_at_the_start_is_named_and_nothing_is_served_without_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("policies.yaml"), "kind: [")?;
+    let mut command = serin();
+    command.arg("standalone").arg("--manifests").arg(folder.path()).args(["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    let output = command.output().context("serin standalone")?;
+    let error = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    ensure!(error.contains("policies.yaml: ") && error.contains("mend the file"), "{error}");
+    Ok(())
+}

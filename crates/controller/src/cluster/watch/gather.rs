@@ -10,8 +10,8 @@ use std::mem;
 /// are deleted one by one before.
 const SURE: u32 = 3;
 
-/// How often in a row a kind must be refused before it counts as absent. An API server that starts may not know every right yet, and
-/// whoever reads an AuthPolicy as absent leaves its routes open.
+/// How often in a row a kind must be refused before it counts as absent, where it may: an API server that starts may not know every right
+/// yet.
 const SURE_FORBIDDEN: u32 = 5;
 
 /// Namespace and name.
@@ -71,7 +71,10 @@ impl<T> Gather<T> {
         match seen {
             Seen::Nothing => {}
             Seen::Listing(key, object) => drop(source.listing.insert(key, object)),
-            Seen::Broken => source.listing.clear(),
+            Seen::Broken => {
+                source.forbidden = 0;
+                source.listing.clear();
+            }
             Seen::Listed => {
                 (source.listed, source.missing, source.forbidden) = (true, 0, 0);
                 return self.listed(number);
@@ -224,6 +227,8 @@ mod tests {
     fn a_kind_that_may_not_be_read_is_listed_empty_when_it_is_refused_for_long_and_never_after_it_was_read() {
         let refused = |times: usize| (0..times).map(|_| (0, Seen::Forbidden)).collect::<Vec<_>>();
         let mut gather = Gather::new(1);
+        assert!(told(&mut gather, refused(4)).is_empty());
+        assert!(told(&mut gather, vec![(0, Seen::Broken)]).is_empty(), "another fault begins the row anew");
         assert!(told(&mut gather, refused(4)).is_empty());
         assert_eq!(told(&mut gather, refused(4)), ["="]);
         assert_eq!(told(&mut gather, vec![(0, listing("a")), (0, Seen::Listed)]), ["=a"]);
