@@ -1,38 +1,77 @@
 //! The edits that finalise a route (S10): without the release it does then what the canary does.
 
-use crate::backends::{Part, Target};
+use crate::Key;
+use crate::backends::{Backends, Part, Target};
+use crate::canary;
+use crate::declared::Sides;
 use crate::ingress::Place;
 use crate::outcome::Edit;
 use crate::unresolved::and;
 use serin_api::release::{PodSelector, Workload};
+use serin_routing::config::{PathMatch, PathRewrite};
 use std::collections::BTreeMap;
 
 /// What makes the route do what `canary` does: a command for a shell, or words for whoever edits the file.
 ///
 /// Names come from objects that others write, so only plain ones stand in it as they are: a pasted line runs nothing but kubectl.
-pub(crate) fn edits(place: &Place, canary: &Target, rewrites: bool, in_files: bool) -> Vec<Edit> {
+pub(crate) fn edits(place: &Place, canary: &Target, sides: Sides<'_>, backends: &Backends<'_>) -> Vec<Edit> {
     let mut edits = Vec::new();
     if let Part::Selected(pods) = &canary.part {
-        let text = self::pods(canary, pods, in_files);
+        let text = self::pods(canary, pods, backends.standalone);
         edits.push(Edit { object: format!("Service/{}", canary.service), text });
     }
-    let whole = Target { part: Part::Whole, ..canary.clone() };
     let mut text = String::new();
-    if rewrites {
-        text.push_str(
-            "# The release rewrites the path, which an Ingress cannot: first let the canary's Service take the path as it comes.",
-        );
+    if sides.rewrites() {
+        match policy_path(place, sides) {
+            Some(path) if backends.path(&canary.service).unwrap_or_default() == path => {}
+            Some(path) => edits.push(policy(&canary.service, &path, backends)),
+            None => text.push_str(
+                "# The release rewrites the path, which neither an Ingress nor a BackendPolicy can here: first let the canary's Service take the path as it comes.",
+            ),
+        }
     }
+    let whole = Target { part: Part::Whole, ..canary.clone() };
     if place.target.as_ref() != Some(&whole) {
-        if rewrites {
+        if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&if in_files { words(place, canary) } else { patch(place, canary) });
+        text.push_str(&if backends.standalone { words(place, canary) } else { patch(place, canary) });
     }
     if !text.is_empty() {
         edits.push(Edit { object: place.object(), text });
     }
     edits
+}
+
+/// What a BackendPolicy must put before paths, so that this route does by itself what the canary's rewrite does; empty when that is nothing.
+/// `None`: no policy can, since it takes nothing away from a path.
+pub(crate) fn policy_path(place: &Place, sides: Sides<'_>) -> Option<String> {
+    let rewrite = canary::path(sides.canary?).ok()??;
+    let (to, taken) = match (&rewrite, &place.takes.1) {
+        (PathRewrite::Prefix(to), PathMatch::Prefix(taken) | PathMatch::Exact(taken)) => (to, taken),
+        (PathRewrite::Full(to), PathMatch::Exact(taken)) => (to, taken),
+        (PathRewrite::Full(_), PathMatch::Prefix(_)) => return None,
+    };
+    let before = to.trim_end_matches('/').strip_suffix(taken.trim_end_matches('/'))?;
+    (before.is_empty() || before.starts_with('/')).then(|| before.to_owned())
+}
+
+/// The BackendPolicy that puts a path before those of a Service: a new one, or the one that is there.
+fn policy(service: &Key, path: &str, backends: &Backends<'_>) -> Edit {
+    let there = backends.policies.get(&(service.namespace.as_str(), service.name.as_str())).map(|(key, _)| *key);
+    let key = there.unwrap_or(service);
+    // Nothing of a canonical path ends a quote of the shell's but this.
+    let path = format!("\"{}\"", path.replace('\'', "%27"));
+    let (namespace, name, to) = (plain(&key.namespace), plain(&key.name), plain(&service.name));
+    let text = match (backends.standalone, there) {
+        (true, Some(_)) => format!("Set spec.path to {path}"),
+        (true, None) => format!("Add a BackendPolicy with spec {{service: {to}, path: {path}}}"),
+        (false, Some(_)) => format!("kubectl -n {namespace} patch backendpolicy {name} --type=merge -p '{{spec: {{path: {path}}}}}'"),
+        (false, None) => format!(
+            "echo '{{apiVersion: serin.dev/v1alpha1, kind: BackendPolicy, metadata: {{name: {name}}}, spec: {{service: {to}, path: {path}}}}}' | kubectl -n {namespace} apply -f -"
+        ),
+    };
+    Edit { object: format!("BackendPolicy/{key}"), text }
 }
 
 /// The images of stable's workload (S10): then the canary's is free for the next revision, and the release stays.

@@ -184,13 +184,17 @@ impl<'o> Judge<'o> {
     }
 
     /// Whether the route does without the release what the canary does (S10): it sends to the same backend, or reaches the canary's pods
-    /// and no others, or its pods run what the canary's run.
+    /// and no others, or its pods run what the canary's run. Where the canary rewrites the path, a BackendPolicy may do the same.
     fn completed(&self, place: &Place, canary: Option<&Target>, sides: Sides<'_>) -> bool {
         let (Some(own), Some(canary)) = (&place.target, canary) else { return false };
         let has_pods = sides.canary.is_some_and(|canary| canary.service.is_some() || canary.pods.is_some());
         let by_pods = || self.backends.reaches_only(own, canary);
         let by_images = || self.backends.same_port(own, canary) && self.backends.runs_the_canary(sides) && self.backends.ready(own) > 0;
-        !sides.rewrites() && (own == canary || has_pods && (by_pods() || by_images()))
+        if sides.rewrites() {
+            let path = self.backends.path(&own.service).unwrap_or_default();
+            return own == canary && edit::policy_path(place, sides) == Some(path);
+        }
+        own == canary || has_pods && (by_pods() || by_images())
     }
 
     /// Whether the pods that tell the sides apart are known. Before that all pods of the Service serve, as without the release.
@@ -202,7 +206,7 @@ impl<'o> Judge<'o> {
         let pending = target.filter(|_| !completed);
         let edits = |target: &Target| match self.backends.wanted(sides) {
             Some((stable, images)) => vec![edit::images(sides.namespace, stable, images, self.backends.standalone)],
-            None => edit::edits(place, target, sides.rewrites(), self.backends.standalone),
+            None => edit::edits(place, target, sides, self.backends),
         };
         RouteUse {
             object: place.object(),

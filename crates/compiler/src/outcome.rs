@@ -83,7 +83,7 @@ pub struct RouteUse {
 /// The change of one object that finalises a route (S10).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
-    /// The object, `kind/namespace/name`: the route, or the Service behind it.
+    /// The object, `kind/namespace/name`: the route, the Service behind it, its BackendPolicy, or the workload behind that.
     pub object: String,
     /// Text that can be pasted into a shell; in standalone mode words for whoever edits the file.
     pub text: String,

@@ -1,6 +1,7 @@
 //! Other routes of a Service that a finalising edit would change (S12).
 
 use crate::declared::{Declared, Sides};
+use crate::edit;
 use crate::ingress::Place;
 use crate::judge::{Judge, On};
 use crate::scope;
@@ -9,13 +10,21 @@ use std::collections::BTreeSet;
 
 /// What is not done yet of the routes that send to the Services which the release's edits change: routes without a release first.
 ///
-/// Only an edit of the Service itself, or of the workload behind it, touches them: what points a route at another backend touches that route
+/// Only an edit of the Service itself, of the workload behind it, or of its BackendPolicy touches them: what points a route at another backend touches that route
 /// alone.
 pub(crate) fn waits_for(judge: &Judge<'_>, declared: &Declared, sides: Sides<'_>, on: &[On]) -> Vec<String> {
-    let by_images = sides.workloads.is_some_and(|workloads| workloads.stable.is_some());
-    let Some(canary) = sides.canary.filter(|canary| canary.pods.is_some() || by_images) else { return Vec::new() };
+    let Some(canary) = sides.canary else { return Vec::new() };
     let Some(places) = judge.places.get(sides.namespace) else { return Vec::new() };
-    let services: BTreeSet<&str> = on.iter().filter_map(|on| judge.lowered.places[on.place].service.as_deref()).collect();
+    let by_images = sides.workloads.is_some_and(|workloads| workloads.stable.is_some());
+    let mut services: BTreeSet<&str> = BTreeSet::new();
+    if by_images || canary.pods.is_some() {
+        services.extend(on.iter().filter_map(|on| judge.lowered.places[on.place].service.as_deref()));
+    }
+    if sides.rewrites() {
+        // Where no policy can do what the rewrite does, none is told of.
+        let by_policy = |on: &&On| edit::policy_path(&judge.lowered.places[on.place], sides).is_some();
+        services.extend(on.iter().filter(by_policy).filter_map(|on| Some(on.canary.as_ref()?.service.name.as_str())));
+    }
     let (mut without, mut unfinished) = (Vec::new(), BTreeSet::new());
     for index in services.into_iter().filter_map(|service| places.by_service.get(service)).flatten() {
         let place = &judge.lowered.places[*index];
