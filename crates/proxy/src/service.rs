@@ -100,9 +100,15 @@ pub(crate) async fn serve(
     let client_ip = client.peer.filter(|_| !client.trusted).or_else(|| worker.settings.client_ip.of(client.peer?, &parts.headers));
     let entry = worker.log.as_ref().map(|_| entry(&worker, verdict.is_none().then_some(&parts), client_ip));
     let mut record = Record::new(Rc::clone(&worker), client.connection.begun(), entry);
-    let planned = match verdict {
-        Some(refusal) => Err(Failure::from(refusal).into()),
-        None => planned(&worker, &client, client_ip, &mut parts, &mut record).await,
+    let limit = worker.settings.timeouts.request.and_then(|limit| record.started().checked_add(limit));
+    let planned = match (verdict, limit) {
+        (Some(refusal), _) => Err(Failure::from(refusal).into()),
+        (None, None) => planned(&worker, &client, client_ip, &mut parts, &mut record).await,
+        // A password may have to wait for its check.
+        (None, Some(limit)) => {
+            let planned = timeout_at(limit, planned(&worker, &client, client_ip, &mut parts, &mut record)).await;
+            planned.unwrap_or(Err(Failure::RequestTimeout.into()))
+        }
     };
     let mut plan = match planned {
         Ok(plan) => plan,
@@ -110,7 +116,6 @@ pub(crate) async fn serve(
     };
     let arrival = Arrival { peer: &client.peer_text, trusted: client.trusted, scheme: "http", port: &worker.port };
     let upload = Upload::new(&parts, &arrival, body, mem::take(&mut plan.withheld));
-    let limit = worker.settings.timeouts.request.and_then(|limit| record.started().checked_add(limit));
     let exchange = exchange(&worker, &client, &plan, upload, &mut record);
     let exchanged = match limit {
         None => exchange.await,

@@ -85,7 +85,10 @@ pub struct PasswordLimits {
     pub threads: usize,
     /// That may wait for a thread: more are answered 503.
     pub queue: usize,
-    /// Wrong ones a minute of one client on the routes of one policy: more are answered 429, right or wrong.
+    /// Of these from one address: more are answered 503 too.
+    pub waiting: usize,
+    /// Wrong ones a minute of one client for one user name on the routes of one policy, and ten times as many for all names: more are answered
+    /// 429, right or wrong, unless they were right lately.
     pub failures: u32,
 }
 
@@ -137,6 +140,6 @@ impl Default for Limits {
 impl Default for PasswordLimits {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4)).min(4);
-        Self { threads, queue: 32, failures: 20 }
+        Self { threads, queue: 32, waiting: 4, failures: 20 }
     }
 }

@@ -5,8 +5,9 @@ use crate::support::{Client, eventually};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serin_auth::Policy;
-use serin_proxy::{Limits, PasswordLimits, Settings};
+use serin_proxy::{Limits, PasswordLimits, Settings, Timeouts};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) fn request(path: &str, username: &str, password: &str) -> String {
     let credentials = STANDARD.encode(format!("{username}:{password}"));
@@ -51,6 +52,45 @@ fn client_that_is_wrong_too_often_waits_and_others_do_not() {
 }
 
 #[test]
+fn right_password_of_many_requests_at_once_is_checked_once_and_lets_all_in() {
+    let consumers = Arc::new(directory(&hash(8, "password")));
+    let site = Site::with(Policy { consumers, ..policy(vec![by_password()]) });
+    let mut clients: Vec<Client> = (0..60).map(|_| Client::of(&site.proxy)).collect();
+    for client in &mut clients {
+        client.send(request("/", "alice", "password"));
+    }
+    let refused: Vec<_> = clients.iter_mut().map(|client| client.response().status()).filter(|status| *status != 200).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[test]
+fn one_address_fills_no_queue() {
+    let consumers = Arc::new(directory(&hash(8, "password")));
+    let policy = Policy { consumers, ..policy(vec![by_password()]) };
+    let limits = PasswordLimits { threads: 1, queue: 4, waiting: 2, failures: 100 };
+    let site = Site::of(Site::config(policy), limited(limits));
+    let mut clients: Vec<Client> = (0..12).map(|_| Client::of(&site.proxy)).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(request("/", "alice", &format!("wrong-{number}")));
+    }
+    let other = site.client_from([127, 0, 0, 2]).send(request("/", "bob", "password")).response();
+    assert_eq!(other.status(), 200, "another address finds room");
+    let busy = clients.iter_mut().filter_map(|client| (client.response().status() == 503).then_some(())).count();
+    assert!(busy >= 8, "{busy}");
+}
+
+#[test]
+fn wait_for_a_password_is_part_of_the_requests_time() {
+    let consumers = Arc::new(directory(&hash(11, "password")));
+    let policy = Policy { consumers, ..policy(vec![by_password()]) };
+    let settings = crate::support::settings();
+    let timeouts = Timeouts { request: Some(Duration::from_millis(10)), ..settings.timeouts };
+    let site = Site::of(Site::config(policy), Settings { timeouts, ..settings });
+    let answer = site.ask(request("/", "alice", "password"));
+    assert_eq!((answer.status(), site.origins().count()), (504, 0));
+}
+
+#[test]
 fn hash_that_was_replaced_counts_at_once() {
     let site = Site::with(policy(vec![by_password()]));
     assert_eq!(site.ask(request("/", "alice", "password")).status(), 200);
@@ -65,7 +105,7 @@ fn passwords_that_find_no_room_are_told_to_come_again_and_leave_it_when_their_cl
     // Each check takes a while, so that they pile up.
     let consumers = Arc::new(directory(&hash(8, "password")));
     let policy = Policy { consumers, ..policy(vec![by_password()]) };
-    let site = Site::of(Site::config(policy), limited(PasswordLimits { threads: 1, queue: 2, failures: 100 }));
+    let site = Site::of(Site::config(policy), limited(PasswordLimits { threads: 1, queue: 2, waiting: 2, failures: 100 }));
     let mut clients: Vec<Client> = (0..12).map(|_| Client::of(&site.proxy)).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         client.send(request("/", "alice", &format!("wrong-{number}")));
