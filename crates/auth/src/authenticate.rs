@@ -58,6 +58,24 @@ impl Policy {
         }
     }
 
+    /// Whether a key or a password would decide: found, and not looked at.
+    pub fn depends_on_secret(&self, asked: &Asked<'_>) -> bool {
+        let is_secret = |method: &Method| match method {
+            Method::KeyAuth(method) => {
+                let in_header = method.headers.iter().any(|name| asked.header(name) != Found::Nothing);
+                let is_there = in_header || method.query.iter().any(|name| asked.parameter(name) != Found::Nothing);
+                is_there.then_some(true)
+            }
+            Method::BasicAuth(_) => (asked.authorization("Basic") != Found::Nothing).then_some(true),
+            Method::Jwt(_) => (asked.authorization("Bearer") != Found::Nothing).then_some(false),
+            Method::TrustedHeaders(method) => {
+                let is_believed = asked.peer.is_some_and(|peer| method.believes(peer));
+                (is_believed && asked.header(&method.consumer) != Found::Nothing).then_some(false)
+            }
+        };
+        self.methods.iter().find_map(is_secret) == Some(true)
+    }
+
     fn by_key(&self, index: usize, method: &KeyAuth, asked: &Asked<'_>) -> Option<Answer> {
         let headers = method.headers.iter().map(|name| asked.header(name).map(|key| self.owner(index, key)));
         let query = method.query.iter().map(|name| asked.parameter(name).map(|key| self.owner(index, &key)));

@@ -1,7 +1,9 @@
 //! The admin port: health, metrics and releases; in standalone mode also commands.
 //!
 //! A page in somebody's browser must not be able to give a command: commands are POSTs of a content type that no form can send, and a
-//! `Host` that is not an address is refused, so that a name that is bound again to loopback reaches nothing.
+//! `Host` that is not an address is refused, so that a name that is bound again to loopback reaches nothing. Questions to `/v1/explain` are
+//! as careful, since their answers depend on credentials: where others than this host reach the port no key and no password is checked,
+//! and questions never pile up.
 
 use crate::explain::Question;
 use bytes::Bytes;
@@ -22,6 +24,10 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 /// The content type of a command.
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
+/// The content type of a question.
+pub const QUESTION: &str = "application/json";
+/// Questions at once; the next one is told to come again.
+const QUESTIONS: usize = 4;
 /// The longest command.
 const BODY_LIMIT: usize = 16 * 1024;
 /// Connections at once; the next one waits.
@@ -66,9 +72,20 @@ pub enum Refusal {
     ReadOnly,
 }
 
+/// What the port needs for an answer.
+#[derive(Debug)]
+struct Port {
+    asks: mpsc::Sender<Ask>,
+    questions: Arc<Semaphore>,
+    /// Only this host asks, so questions may find out whether a key or a password is right.
+    is_private: bool,
+}
+
 /// Serves until it is dropped, and then ends its connections too. Whoever holds the releases answers on `asks`.
 pub async fn serve(listener: TcpListener, asks: mpsc::Sender<Ask>) {
-    let permits = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let is_private = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let port = Arc::new(Port { asks, questions: Arc::new(Semaphore::new(QUESTIONS)), is_private });
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -78,11 +95,11 @@ pub async fn serve(listener: TcpListener, asks: mpsc::Sender<Ask>) {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        let asks = asks.clone();
+        let port = Arc::clone(&port);
         connections.spawn(async move {
             let service = service_fn(move |request| {
-                let asks = asks.clone();
-                async move { Ok::<_, std::convert::Infallible>(answer(request, &asks).await) }
+                let port = Arc::clone(&port);
+                async move { Ok::<_, std::convert::Infallible>(answer(request, &port).await) }
             });
             let mut http = hyper::server::conn::http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -93,7 +110,8 @@ pub async fn serve(listener: TcpListener, asks: mpsc::Sender<Ask>) {
     }
 }
 
-async fn answer(request: Request<Incoming>, asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, port: &Port) -> Response<Full<Bytes>> {
+    let asks = &port.asks;
     let path = request.uri().path().trim_end_matches('/').to_owned();
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     let get = request.method() == Method::GET || request.method() == Method::HEAD;
@@ -120,7 +138,7 @@ async fn answer(request: Request<Incoming>, asks: &mpsc::Sender<Ask>) -> Respons
             let name = named(namespace, name);
             command(request, name, asks).await
         }
-        (["v1", "explain"], false) if request.method() == Method::POST => explain(request, asks).await,
+        (["v1", "explain"], false) if request.method() == Method::POST => explain(request, port).await,
         (["healthz" | "readyz" | "metrics"] | ["v1", "releases", ..] | ["v1", "explain"], _) => {
             error(StatusCode::METHOD_NOT_ALLOWED, "use GET, or POST for a command and for /v1/explain")
         }
@@ -151,7 +169,13 @@ async fn command(request: Request<Incoming>, name: Name, asks: &mpsc::Sender<Ask
     }
 }
 
-async fn explain(request: Request<Incoming>, asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
+async fn explain(request: Request<Incoming>, port: &Port) -> Response<Full<Bytes>> {
+    if !host_is_an_address(&request) {
+        return error(StatusCode::FORBIDDEN, "questions are taken by address only: use 127.0.0.1 or localhost");
+    }
+    if request.headers().get(header::CONTENT_TYPE).is_none_or(|value| value != QUESTION) {
+        return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("Content-Type must be {QUESTION}"));
+    }
     let body = match body(request).await {
         Ok(body) => body,
         Err(refused) => return *refused,
@@ -160,13 +184,22 @@ async fn explain(request: Request<Incoming>, asks: &mpsc::Sender<Ask>) -> Respon
         Ok(question) => question,
         Err(why) => return error(StatusCode::BAD_REQUEST, &format!("the body is no question about a request: {why}")),
     };
-    let table = match ask(asks, Ask::Table).await {
+    let Ok(permit) = Arc::clone(&port.questions).try_acquire_owned() else {
+        return error(StatusCode::SERVICE_UNAVAILABLE, &format!("busy: {QUESTIONS} questions are being answered, ask again"));
+    };
+    let table = match ask(&port.asks, Ask::Table).await {
         Some(Some(table)) => table,
         Some(None) => return error(StatusCode::BAD_REQUEST, "no table is served yet"),
         None => return gone(),
     };
-    // A password may have to be checked, which holds up whoever does it.
-    match spawn_blocking(move || question.answer(&table, Timestamp::now())).await {
+    let is_private = port.is_private;
+    // A password may have to be checked, which holds up whoever does it, also when nobody waits for the answer any more.
+    let answered = spawn_blocking(move || {
+        let _permit = permit;
+        let now = Timestamp::now();
+        if is_private { question.answer(&table, now) } else { question.answer_without_secrets(&table, now) }
+    });
+    match answered.await {
         Ok(Ok(explanation)) => json_of(StatusCode::OK, &json!(explanation)),
         Ok(Err(why)) => error(StatusCode::BAD_REQUEST, &why),
         Err(_) => gone(),

@@ -40,8 +40,17 @@ pub struct Question {
 impl Question {
     /// The answer of this table, which takes as long as a password takes to check. An error names what no request can have.
     pub fn answer(&self, table: &Table, now: Timestamp) -> Result<Explanation, String> {
+        self.asked(table, now, true)
+    }
+
+    /// The same for somebody who is to learn of no key and no password whether it is right.
+    pub(crate) fn answer_without_secrets(&self, table: &Table, now: Timestamp) -> Result<Explanation, String> {
+        self.asked(table, now, false)
+    }
+
+    fn asked(&self, table: &Table, now: Timestamp, checks_secrets: bool) -> Result<Explanation, String> {
         let peer = self.peer.or(self.client_ip);
-        Ok(explain(table, &Case { parts: &self.parts()?, client_ip: self.client_ip, peer, now }))
+        Ok(explain(table, &Case { parts: &self.parts()?, client_ip: self.client_ip, peer, now, checks_secrets }))
     }
 
     fn parts(&self) -> Result<Parts, String> {

@@ -6,7 +6,7 @@ use crate::{Failure, RequestFacts, target};
 use http::request::Parts;
 use jiff::Timestamp;
 use serde::Serialize;
-use serin_auth::{Guess, Identity, Policy, Refusal};
+use serin_auth::{Asked, Guess, Identity, Policy, Refusal};
 use serin_routing::config::{HostMatch, PathMatch};
 use serin_routing::{Auth, Route, RouteRelease, Table};
 use serin_split::{Kind, Rule, Side, foresee};
@@ -29,6 +29,9 @@ pub struct Explanation {
     /// Who sends it, if the route's policy found that out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<AuthorExplained>,
+    /// Whether a key or a password decides who that is, which was not looked at: the rest depends on it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub unchecked: bool,
     /// The release that decides, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseExplained>,
@@ -114,13 +117,16 @@ pub struct Case<'r> {
     pub peer: Option<IpAddr>,
     /// When.
     pub now: Timestamp,
+    /// Whether whoever asks may learn if a key or a password is right.
+    pub checks_secrets: bool,
 }
 
 /// Explains a request. Where that takes a password this takes as long as checking it does.
 pub fn explain(table: &Table, case: &Case<'_>) -> Explanation {
     let host = target::host(case.parts).into_owned();
+    let (path, route, author, release) = (None, None, None, None);
     let mut explanation =
-        Explanation { host, path: None, route: None, author: None, release: None, backend: None, forwarded_path: None, failure: None };
+        Explanation { host, path, route, author, unchecked: false, release, backend: None, forwarded_path: None, failure: None };
     if let Err(failure) = follow(table, case, &mut explanation) {
         explanation.failure = Some(failure.to_string());
     }
@@ -128,11 +134,17 @@ pub fn explain(table: &Table, case: &Case<'_>) -> Explanation {
 }
 
 fn follow(table: &Table, case: &Case<'_>, explanation: &mut Explanation) -> Result<(), Failure> {
-    let Case { parts, client_ip, peer, now } = *case;
+    let Case { parts, client_ip, peer, now, checks_secrets } = *case;
     let path = target::path(&parts.uri)?;
     explanation.path = Some(path.clone().into_owned());
     let route = table.lookup(&explanation.host, &path).ok_or(Failure::NoRoute)?;
     explanation.route = Some(RouteExplained::of(route));
+    if let (Auth::Policy(policy), false) = (&route.auth, checks_secrets) {
+        explanation.unchecked = policy.depends_on_secret(&Asked { headers: &parts.headers, query: parts.uri.query(), peer, now });
+        if explanation.unchecked {
+            return Ok(());
+        }
+    }
     let identity = auth::author(&route.auth, parts, peer, || now, judged).map_err(|refused: Refused| refused.failure)?;
     let identity = identity.as_deref();
     explanation.author = identity.and_then(|identity| AuthorExplained::of(&route.auth, identity));

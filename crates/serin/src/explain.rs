@@ -93,6 +93,11 @@ fn lines(answer: &Value) -> Vec<String> {
             let of = if groups.is_empty() { String::new() } else { format!(" of {}", groups.join(", ")) };
             say("consumer", format!("{consumer}{of}, by AuthPolicy {policy}"));
         }
+        if answer["unchecked"] == true {
+            let why = "a key or a password decides, which this port does not check: ask files that have the Secret, with --manifests";
+            say("consumer", why.to_owned());
+            return lines;
+        }
         match answer.get("release") {
             Some(release) => {
                 say("release", format!("{} ({})", text("/release/name").unwrap_or_default(), text("/release/id").unwrap_or_default()));

@@ -4,10 +4,42 @@ use tokio::net::TcpStream;
 
 const COMMAND: &str = r#"{"metadata":{"annotations":{"serin.dev/command":"pause@1","serin.dev/abort":null}}}"#;
 
+/// alice has a key; without one nobody is let in.
+const GUARDED: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: checkout, namespace: shop}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop, namespace: shop}
+spec: {defaultBackend: {service: {name: checkout, port: {number: 80}}}}
+---
+apiVersion: serin.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: checkout, namespace: shop}
+spec: {scope: {service: checkout}, methods: [{keyAuth: {headers: [apikey]}}, {basicAuth: {realm: shop}}]}
+---
+apiVersion: serin.dev/v1alpha1
+kind: Consumer
+metadata: {name: alice, namespace: shop}
+spec: {credentials: [{keyAuth: {secretRef: {name: keys, key: alice}}}]}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: keys, namespace: shop}
+stringData: {alice: key-of-alice}
+";
+
 /// What the port answers to these bytes, with a holder that knows `shop/checkout` only.
 async fn exchange(request: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    exchange_on("127.0.0.1:0", None, request).await
+}
+
+async fn exchange_on(listen: &str, table: Option<Arc<Table>>, request: &str) -> String {
+    let listener = TcpListener::bind(listen).await.unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
     let (asks, mut asked) = mpsc::channel(1);
     tokio::spawn(serve(listener, asks));
     tokio::spawn(async move {
@@ -15,7 +47,7 @@ async fn exchange(request: &str) -> String {
             match ask {
                 Ask::Ready(reply) => drop(reply.send(false)),
                 Ask::Metrics(reply) => drop(reply.send("serin_table_version 1\n".into())),
-                Ask::Table(reply) => drop(reply.send(None)),
+                Ask::Table(reply) => drop(reply.send(table.clone())),
                 Ask::List(reply) => drop(reply.send(vec![json!({"metadata": {"name": "checkout"}})])),
                 Ask::One(name, reply) => drop(reply.send((name.name == "checkout").then(|| json!({"found": true})))),
                 Ask::Annotate(name, patch, reply) if name.name == "checkout" => drop(reply.send(Ok(json!(format!("{patch:?}"))))),
@@ -23,11 +55,16 @@ async fn exchange(request: &str) -> String {
             }
         }
     });
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut stream = send(address, request).await;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
+}
+
+async fn send(address: SocketAddr, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
 }
 
 async fn get(path: &str) -> String {
@@ -35,11 +72,76 @@ async fn get(path: &str) -> String {
 }
 
 async fn post(path: &str, host: &str, content_type: &str, body: &str) -> String {
+    exchange(&posted(path, host, content_type, body)).await
+}
+
+fn posted(path: &str, host: &str, content_type: &str, body: &str) -> String {
     let length = body.len();
-    exchange(&format!(
+    format!(
         "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    ))
-    .await
+    )
+}
+
+/// A question about a request with this field.
+fn question(name: &str, value: &str) -> String {
+    let body = json!({"host": "shop.example", "target": "/", "headers": [[name, value]]}).to_string();
+    posted("/v1/explain", "127.0.0.1", QUESTION, &body)
+}
+
+#[tokio::test]
+async fn questions_are_asked_by_address_and_in_a_type_that_no_form_sends() {
+    let asked = r#"{"host": "shop.example", "target": "/"}"#;
+    for (host, content_type, status, says) in [
+        ("evil.example:9901", QUESTION, "403", "by address only"),
+        ("127.0.0.1", "text/plain", "415", "Content-Type must be application/json"),
+        ("127.0.0.1", MERGE_PATCH, "415", "Content-Type must be application/json"),
+        ("localhost:9901", QUESTION, "400", "no table is served yet"),
+    ] {
+        let answer = post("/v1/explain", host, content_type, asked).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(says), "{host} {content_type}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn questions_do_not_pile_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (asks, mut asked) = mpsc::channel(1);
+    tokio::spawn(serve(listener, asks));
+    let (mut streams, mut held) = (Vec::new(), Vec::new());
+    for _ in 0..QUESTIONS {
+        streams.push(send(address, &question("a", "b")).await);
+        held.push(asked.recv().await);
+    }
+    let mut answer = String::new();
+    send(address, &question("a", "b")).await.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("ask again"), "{answer}");
+    held.clear();
+    for mut stream in streams {
+        stream.read_to_string(&mut answer).await.unwrap();
+    }
+    let _open = send(address, &question("a", "b")).await;
+    assert!(matches!(asked.recv().await, Some(Ask::Table(_))), "there is room again");
+}
+
+#[tokio::test]
+async fn port_that_others_reach_tells_nobody_whether_a_credential_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guarded.yaml"), GUARDED).unwrap();
+    let table = Arc::new(crate::explain::table_of(folder.path()).unwrap());
+    let basic = "Basic YWxpY2U6cGFzc3dvcmQ=";
+    for (name, value, private, public) in [
+        ("apikey", "key-of-alice", r#""consumer":"alice""#, r#""unchecked":true"#),
+        ("apikey", "key-of-nobody", "the credentials are wrong", r#""unchecked":true"#),
+        ("authorization", basic, "the credentials are wrong", r#""unchecked":true"#),
+        ("a", "b", "the request has no credentials", "the request has no credentials"),
+    ] {
+        for (listen, says) in [("127.0.0.1:0", private), ("0.0.0.0:0", public)] {
+            let answer = exchange_on(listen, Some(Arc::clone(&table)), &question(name, value)).await;
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(says), "{name} {value} on {listen}: {answer}");
+            assert!(listen == "127.0.0.1:0" || !answer.contains("alice"), "{answer}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A standalone's releases, through its admin port.
 
-use crate::admin::{MERGE_PATCH, Name};
+use crate::admin::{MERGE_PATCH, Name, QUESTION};
 use crate::explain::Question;
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 
 /// The longest answer that is read: a thousand releases fit in.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+/// Where questions are asked.
+const EXPLAIN: &str = "/v1/explain";
 /// How long one exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -49,10 +51,11 @@ impl AdminClient {
 
     /// What it would do with a request.
     pub async fn explain(&self, question: &Question) -> anyhow::Result<Value> {
-        self.exchange(Method::POST, "/v1/explain", serde_json::to_vec(question)?.into()).await
+        self.exchange(Method::POST, EXPLAIN, serde_json::to_vec(question)?.into()).await
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
+        let content_type = if path == EXPLAIN { QUESTION } else { MERGE_PATCH };
         let exchange = async {
             let stream = TcpStream::connect(&self.address)
                 .await
@@ -63,7 +66,7 @@ impl AdminClient {
                 .method(method)
                 .uri(path)
                 .header(header::HOST, &self.address)
-                .header(header::CONTENT_TYPE, MERGE_PATCH)
+                .header(header::CONTENT_TYPE, content_type)
                 .body(Full::new(body))
                 .with_context(|| format!("--admin {} is no address", self.address))?;
             let response = sender.send_request(request).await?;

@@ -92,7 +92,7 @@ fn no_release_reads_a_header_that_nobody_believes() {
     let asked = http::Request::get("/").header("host", "shop.example").header("x-auth-request-user", "alice").body(()).expect("a request");
     let (parts, ()) = asked.into_parts();
     let explained = |peer: [u8; 4]| {
-        let case = Case { parts: &parts, client_ip: None, peer: Some(peer.into()), now: jiff::Timestamp::now() };
+        let case = Case { parts: &parts, client_ip: None, peer: Some(peer.into()), now: jiff::Timestamp::now(), checks_secrets: true };
         explain(&table, &case).release.and_then(|release| release.side)
     };
     // Without the override the request's turn decides, which nobody can foresee.
@@ -115,7 +115,8 @@ fn explanation_knows_who_asks_as_the_proxy_does() {
     let authors = lines.map(|line| {
         let request = line.split_once(": ").into_iter().fold(http::Request::get("/"), |request, (name, value)| request.header(name, value));
         let (parts, ()) = request.header("host", "shop.example").body(()).expect("a request").into_parts();
-        let explained = explain(&table, &Case { parts: &parts, client_ip: None, peer: None, now: jiff::Timestamp::now() });
+        let explained =
+            explain(&table, &Case { parts: &parts, client_ip: None, peer: None, now: jiff::Timestamp::now(), checks_secrets: true });
         let answer = site.ask(format!("GET / HTTP/1.1\r\nHost: shop.example\r\n{line}{}\r\n", if line.is_empty() { "" } else { "\r\n" }));
         match &explained.failure {
             Some(failure) => assert_eq!((answer.status(), answer.text().trim_end()), (401, failure.as_str()), "{line}"),

@@ -107,7 +107,12 @@ fn an_explanation_agrees_with_the_proxy_online_and_from_files() -> Result<()> {
     let mut rules = [0; 4];
     for question in questions(if long() { 10_000 } else { 400 }) {
         let done = done(&site, &question)?;
-        let answer = post(site.running.admin, "/v1/explain", &[("Host", "127.0.0.1")], &serde_json::to_string(&question)?)?;
+        let answer = post(
+            site.running.admin,
+            "/v1/explain",
+            &[("Host", "127.0.0.1"), ("Content-Type", "application/json")],
+            &serde_json::to_string(&question)?,
+        )?;
         ensure!(answer.status == 200, "{answer:?}");
         let online = said(&serde_json::from_str(&answer.body)?)?;
         assert_eq!(online, done, "{question:?}");

@@ -222,7 +222,12 @@ fn an_explanation_agrees_with_the_proxy_whatever_decides_online_and_from_files()
     let number = if long() { 10_000 } else { 1_000 };
     for question in questions(number) {
         let done = world.done(&question)?;
-        let answer = post(world.running.admin, "/v1/explain", &[("Host", "127.0.0.1")], &serde_json::to_string(&question)?)?;
+        let answer = post(
+            world.running.admin,
+            "/v1/explain",
+            &[("Host", "127.0.0.1"), ("Content-Type", "application/json")],
+            &serde_json::to_string(&question)?,
+        )?;
         ensure!(answer.status == 200, "{answer:?}");
         let online: Value = serde_json::from_str(&answer.body)?;
         let decided = agrees(&online, &done).with_context(|| format!("online: {question:?}: {online}"))?;
