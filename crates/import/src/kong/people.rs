@@ -10,6 +10,7 @@ use serin_api::spec::{
     Anonymous, AuthPolicy, AuthPolicySpec, AuthScopeSpec, BasicAuthSpec, ConsumerSpec, CredentialSpec, KeyAuthSpec, KeyCredential,
     MethodSpec, PasswordCredential, RouteKind, RouteRef, SecretKeyRef, SecretRef,
 };
+use std::collections::BTreeSet;
 
 /// The most that serin takes of groups, credentials and methods of one object.
 const MOST_GROUPS: usize = 64;
@@ -86,24 +87,42 @@ fn credentials(consumer: &Consumer, name: &str, secrets: &mut Names, build: &mut
     credentials
 }
 
-/// The AuthPolicies: one for each thing that plugins stand on.
+/// The AuthPolicies: one for each thing that plugins stand on, in each namespace that it is in.
 pub(super) fn policies(build: &mut Build<'_>, documents: &mut Vec<Document>) {
     let mut names = Names::default();
     let mut policies: Vec<(At, Option<String>, String, AuthPolicySpec)> = Vec::new();
     for plugin in build.kong.plugins.iter().filter(|plugin| plugin.enabled && METHODS.contains(&plugin.name.as_str())) {
-        let Some((scope, namespace, name)) = scope(plugin, build) else { continue };
+        let Some((scope, namespaces, name)) = scope(plugin, build) else { continue };
         let spec = policy(plugin, scope, build);
-        match policies.iter_mut().find(|(_, of, _, other)| *of == namespace && other.scope == spec.scope) {
-            Some((_, _, _, other)) => {
-                let message =
-                    "Kong asks for every credential, or with anonymous for one of them; serin takes the first that a request has.";
-                build.notes.decide(&plugin.at, "", message);
-                other.methods.extend(spec.methods);
-                other.anonymous = other.anonymous.filter(|_| spec.anonymous.is_some());
-                other.hide_credentials = other.hide_credentials.filter(|_| spec.hide_credentials.is_some());
-            }
-            None => policies.push((plugin.at.clone(), namespace, name, spec)),
+        if policies.iter().any(|(_, of, _, other)| other.scope != spec.scope && namespaces.contains(of)) {
+            let message = "Where Kong's plugins of several scopes meet, it asks for every credential; serin's most specific AuthPolicy decides \
+                alone. Give that one the methods that are wanted there.";
+            build.notes.decide(&plugin.at, "", message);
         }
+        let mut is_told = false;
+        for namespace in namespaces {
+            match policies.iter_mut().find(|(_, of, _, other)| *of == namespace && other.scope == spec.scope) {
+                Some((_, _, _, other)) => {
+                    let message =
+                        "Kong asks for every credential, or with anonymous for one of them; serin takes the first that a request has.";
+                    if !std::mem::replace(&mut is_told, true) {
+                        build.notes.decide(&plugin.at, "", message);
+                    }
+                    other.methods.extend(spec.methods.iter().cloned());
+                    other.anonymous = other.anonymous.filter(|_| spec.anonymous.is_some());
+                    other.hide_credentials = other.hide_credentials.filter(|_| spec.hide_credentials.is_some());
+                }
+                None => policies.push((plugin.at.clone(), namespace, name.clone(), spec.clone())),
+            }
+        }
+    }
+    let own = build.options.namespace.clone();
+    if let Some((at, ..)) = policies.iter().find(|(_, namespace, ..)| *namespace != own)
+        && !build.kong.consumers.is_empty()
+    {
+        let message = "An AuthPolicy finds the Consumers of its own namespace and those of serin's. These policies are in several \
+            namespaces, so put the Consumers and their Secrets into serin's own.";
+        build.notes.decide(at, "consumers", message);
     }
     for (at, namespace, name, spec) in policies {
         let mut object = AuthPolicy::new(&names.fresh(&name), spec);
@@ -112,7 +131,8 @@ pub(super) fn policies(build: &mut Build<'_>, documents: &mut Vec<Document>) {
     }
 }
 
-fn scope(plugin: &Plugin, build: &mut Build<'_>) -> Option<(AuthScopeSpec, Option<String>, String)> {
+/// The scope, the namespaces of its routes, and a name.
+fn scope(plugin: &Plugin, build: &mut Build<'_>) -> Option<(AuthScopeSpec, BTreeSet<Option<String>>, String)> {
     let kong = build.kong;
     let unknown = |what: &str| format!("None of the files holds this {what}, so there is no AuthPolicy of it.");
     let (mut scope, mut service, mut names) = (AuthScopeSpec::default(), None, Vec::new());
@@ -140,9 +160,19 @@ fn scope(plugin: &Plugin, build: &mut Build<'_>) -> Option<(AuthScopeSpec, Optio
         build.notes.no_equivalent(&plugin.at, "consumer", "Who a request comes from cannot depend on who it comes from. It is left out.");
         return None;
     }
-    scope.all = names.is_empty().then_some(true);
-    let name = if names.is_empty() { "all".to_owned() } else { names.join("-") };
-    Some((scope, build.namespace(service.and_then(|service| build.place_of(service))), name))
+    let namespace_of = |service: Option<usize>| build.namespace(service.and_then(|service| build.place_of(service)));
+    if !names.is_empty() {
+        return Some((scope, [namespace_of(service)].into(), names.join("-")));
+    }
+    scope.all = Some(true);
+    let mut namespaces: BTreeSet<_> = kong.routes.iter().map(|route| namespace_of(build.service_of_route(route))).collect();
+    if namespaces.is_empty() {
+        namespaces.insert(namespace_of(None));
+    }
+    let message = "A global plugin is on every route, also of namespaces that these files do not name. An AuthPolicy with \
+        scope.allNamespaces: true in serin's own namespace is on those too.";
+    build.notes.decide(&plugin.at, "service", message);
+    Some((scope, namespaces, "all".to_owned()))
 }
 
 /// Kong's defaults are said where serin has others.
