@@ -1,7 +1,7 @@
 //! The identity of a release: a hash of a versioned canonical text.
 
 use crate::parse::BUCKETS;
-use crate::release::{Canary, PathRewrite, People, PodSelector, Release, Scope, Split, SplitBy};
+use crate::release::{Canary, PathRewrite, People, PodSelector, Port, Release, Scope, Split, SplitBy};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The version of the canonical form. It never changes for a released schema: a new field joins as absent.
@@ -67,6 +67,12 @@ impl Identity {
         add("scope.allNamespaces", scope.all_namespaces.then(|| "true".to_owned()));
         add("canary.service", canary.service.clone());
         add("canary.podSelector", canary.pods.as_ref().map(PodSelector::canonical));
+        if let Some(host) = &canary.host {
+            add("canary.host", Some(host.name.to_string()));
+            let by_port = canary.port == Some(Port::Number(443));
+            add("canary.scheme", (host.tls != by_port).then(|| if host.tls { "https" } else { "http" }.to_owned()));
+            add("canary.preserveHost", host.preserve.then(|| "true".to_owned()));
+        }
         add("canary.port", canary.port.as_ref().map(ToString::to_string));
         match &canary.path {
             Some(PathRewrite::Prefix(path)) => add("canary.path.replacePrefixMatch", Some(path.clone())),

@@ -7,6 +7,8 @@ mod workloads;
 use jiff::{SignedDuration, Timestamp};
 pub use pods::{PodSelector, Requirement};
 pub use schedule::{Schedule, Window};
+use std::fmt;
+use std::net::IpAddr;
 pub use workloads::{Workload, WorkloadKind, Workloads};
 
 /// The whole, in ten-thousandths of a percent: shares are exact decimals with four places.
@@ -96,7 +98,9 @@ pub struct Canary {
     pub service: Option<String>,
     /// Of the route's own Service only these pods; then stable has the others. Never with `service`.
     pub pods: Option<PodSelector>,
-    /// Absent: the stable port, else the Service's only port.
+    /// A host outside the cluster. Never with `service` or `pods`.
+    pub host: Option<Host>,
+    /// Absent: the stable port, else the Service's only port. With `host` always a number.
     pub port: Option<Port>,
     /// How the path is rewritten.
     pub path: Option<PathRewrite>,
@@ -111,6 +115,54 @@ pub enum Port {
     Number(u16),
     /// By name.
     Name(String),
+}
+
+/// A host outside the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Host {
+    /// Its name.
+    pub name: HostName,
+    /// Spoken to by TLS.
+    pub tls: bool,
+    /// It gets the client's Host header instead of its own name.
+    pub preserve: bool,
+}
+
+/// A DNS name or an IP address.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HostName {
+    /// A name in lower case, without a dot at its end.
+    Dns(String),
+    /// An address.
+    Ip(IpAddr),
+}
+
+impl HostName {
+    /// Reads a host; `None` when it is neither. A name whose last label is a number is none (RFC 1123, section 2.1): some would read an
+    /// address there.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Some(Self::Ip(ip.to_canonical()));
+        }
+        let lower = text.to_ascii_lowercase();
+        let name = lower.strip_suffix('.').unwrap_or(&lower);
+        let label = |label: &str| {
+            let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            (1..=63).contains(&label.len()) && label.bytes().all(may_stand) && !label.starts_with('-') && !label.ends_with('-')
+        };
+        let last = name.rsplit('.').next().unwrap_or_default();
+        let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
+        (name.len() <= 253 && name.split('.').all(label) && !numeric).then(|| Self::Dns(name.to_owned()))
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => f.write_str(name),
+            Self::Ip(ip) => ip.fmt(f),
+        }
+    }
 }
 
 /// A rewrite of the path, as Gateway API defines them; the query is kept.

@@ -48,6 +48,7 @@ fn the_least_that_works_has_every_default() {
         canary: Canary {
             service: Some("checkout-v2".into()),
             pods: None,
+            host: None,
             port: None,
             path: None,
             when_unavailable: WhenUnavailable::Stable,
@@ -102,6 +103,7 @@ fn the_whole_example_is_read() {
         Canary {
             service: None,
             pods: None,
+            host: None,
             port: Some(Port::Name("http".into())),
             path: Some(PathRewrite::Prefix("/v2".into())),
             when_unavailable: WhenUnavailable::Fail

@@ -1,17 +1,18 @@
 //! Services by name and port.
 
+use crate::outside::{self, AllowedHosts, external_name};
 use crate::policies::{self, DeclaredPolicy};
 use crate::unresolved::{Unresolved, and};
 use crate::{Key, Objects, Options};
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serin_api::release::{PodSelector, Port};
+use serin_api::release::{Host, HostName, PodSelector, Port};
 use serin_routing::config::Backend;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// In standalone mode: the endpoints of a Service, in place of EndpointSlices; `IP:PORT`, separated by commas.
 pub(crate) const ENDPOINTS: &str = "serin.dev/endpoints";
@@ -34,6 +35,8 @@ pub(crate) enum Part {
     Selected(PodSelector),
     /// Those whose pod is not.
     Others(PodSelector),
+    /// None of it: a host outside the cluster, in its place.
+    Outside(Host),
 }
 
 /// Which port of a Service is asked for.
@@ -53,6 +56,12 @@ pub(crate) struct Backends<'o> {
     pub(crate) slices: BTreeMap<(&'o str, &'o str), Vec<&'o EndpointSlice>>,
     /// The policy that holds for each Service.
     pub(crate) policies: BTreeMap<(&'o str, &'o str), (&'o Key, &'o DeclaredPolicy)>,
+    /// Hosts outside the cluster that the operator allows.
+    pub(crate) allowed: &'o [AllowedHosts],
+    /// Where nothing may be sent to but what is the API server's.
+    pub(crate) api_server: BTreeSet<IpAddr>,
+    /// Names outside the cluster that are sent to.
+    pub(crate) names: RefCell<BTreeSet<String>>,
     /// Objects are files.
     pub(crate) standalone: bool,
     /// How many more names may be compared for hints.
@@ -68,16 +77,24 @@ const LONGEST_NAME: usize = 253;
 const COMPARISONS: usize = 50_000;
 
 impl<'o> Backends<'o> {
-    pub(crate) fn new(objects: &'o Objects, options: &Options) -> Self {
+    pub(crate) fn new(objects: &'o Objects, options: &'o Options) -> Self {
         let mut slices: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (key, slice) in &objects.slices {
             if let Some(service) = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_OF_SLICE)) {
                 slices.entry((key.namespace.as_str(), service.as_str())).or_default().push(slice.as_ref());
             }
         }
-        let policies = policies::in_force(objects);
-        let comparisons = Cell::new(COMPARISONS);
-        Self { objects, slices, policies, standalone: options.standalone, comparisons, built: RefCell::default() }
+        Self {
+            objects,
+            slices,
+            policies: policies::in_force(objects),
+            allowed: &options.external_hosts,
+            api_server: outside::api_server(objects).chain(options.api_server.iter().copied()).collect(),
+            names: RefCell::default(),
+            standalone: options.standalone,
+            comparisons: Cell::new(COMPARISONS),
+            built: RefCell::default(),
+        }
     }
 
     /// The port of `service` that is wanted. `not` is a name that is not proposed in place of one that does not exist.
@@ -85,8 +102,8 @@ impl<'o> Backends<'o> {
         let Some(found) = self.objects.services.get(service) else {
             return Err(Unresolved::NoService { service: service.clone(), similar: self.similar(service, not) });
         };
-        if found.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
-            return Err(Unresolved::ExternalName { service: service.clone() });
+        if let Some(name) = external_name(found) {
+            return self.external(service, found, name, wanted);
         }
         if let Some(Err(entry)) = self.listed(found) {
             return Err(Unresolved::BadEndpoints { service: service.clone(), entry });
@@ -113,6 +130,27 @@ impl<'o> Backends<'o> {
             Some(declared.target_port.clone().unwrap_or(IntOrString::Int(declared.port)))
         };
         of_pods(a).is_some_and(|port| of_pods(b) == Some(port))
+    }
+
+    /// A Service that is an alias of a host outside. Its ports may be left out: then the one that is asked for is the host's.
+    fn external(&self, key: &Key, service: &Service, name: &str, wanted: Wanted<'_>) -> Result<Target, Unresolved> {
+        let ports = ports(service);
+        let named = |port: &Port| match port {
+            Port::Number(number) if ports.is_empty() => Some(*number),
+            port => ports.iter().find(|(number, declared)| is(port, *number, declared)).map(|(number, _)| *number),
+        };
+        let only = || ports.first().filter(|_| ports.len() == 1).map(|(number, _)| *number);
+        let (port, asked) = match wanted {
+            Wanted::Port(port) => (named(port), Some(port)),
+            Wanted::PortOrOnly(port) => (named(port).or_else(only), Some(port)),
+            Wanted::Only => (only(), None),
+        };
+        let Some(port) = port else { return Err(Unresolved::NoPort { service: key.clone(), wanted: asked.cloned(), has: list(&ports) }) };
+        let Some(host) = HostName::parse(name) else { return Err(Unresolved::BadExternalName { service: key.clone(), name: name.into() }) };
+        match self.refusal(&host) {
+            Some(unresolved) => Err(unresolved),
+            None => Ok(Target { service: key.clone(), port, part: Part::Whole }),
+        }
     }
 
     /// The endpoints that the Service itself lists, or the first entry that is none.
@@ -144,6 +182,19 @@ impl<'o> Backends<'o> {
         let (distance, closest) = affordable.map(|other| (strsim::damerau_levenshtein(name, other), other)).min()?;
         (distance <= 3 && distance * 2 < name.len()).then(|| closest.to_owned())
     }
+}
+
+/// Where a port of an alias is at the host, and whether by TLS: its `targetPort`, here as elsewhere, and by TLS when `appProtocol` says so,
+/// else on 443.
+pub(crate) fn external_port(service: &Service, port: u16) -> (u16, bool) {
+    let declared = ports(service).into_iter().find(|(number, _)| *number == port).map(|(_, declared)| declared);
+    let target = declared.and_then(|declared| match declared.target_port.as_ref()? {
+        IntOrString::Int(target) => number(*target),
+        IntOrString::String(_) => None,
+    });
+    let port = target.unwrap_or(port);
+    let said = declared.and_then(|declared| declared.app_protocol.as_deref());
+    (port, said.map_or(port == 443, |said| said.eq_ignore_ascii_case("https")))
 }
 
 /// The TCP ports of a Service whose number is one.
@@ -180,9 +231,16 @@ fn list(ports: &[(u16, &ServicePort)]) -> String {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Part::Outside(host) = &self.part {
+            let scheme = if host.tls { "https" } else { "http" };
+            return match host.name {
+                HostName::Ip(IpAddr::V6(ip)) => write!(f, "{scheme}://[{ip}]:{}", self.port),
+                _ => write!(f, "{scheme}://{}:{}", host.name, self.port),
+            };
+        }
         write!(f, "{}:{}", self.service, self.port)?;
         match &self.part {
-            Part::Whole => Ok(()),
+            Part::Whole | Part::Outside(_) => Ok(()),
             Part::Selected(pods) => write!(f, " ({pods})"),
             Part::Others(pods) => write!(f, " (not {pods})"),
         }

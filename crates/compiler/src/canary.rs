@@ -5,7 +5,7 @@ use crate::backends::{Backends, Part, Target, Wanted};
 use crate::declared::{Declared, Sides};
 use crate::ingress::Place;
 use crate::unresolved::Unresolved;
-use serin_api::release::{self, Canary, Override, PodSelector};
+use serin_api::release::{self, Canary, Host, Override, PodSelector, Port};
 use serin_routing::config::{self, Match, PathRewrite, Traffic};
 use serin_routing::path::{PathFault, canonical};
 use std::time::Duration;
@@ -15,6 +15,11 @@ use std::time::Duration;
 /// `None` when it cannot be read, or is the route's own backend and that is none.
 pub(crate) fn on(place: &Place, sides: Sides<'_>, backends: &Backends<'_>) -> Result<Option<Target>, Unresolved> {
     let Some(canary) = sides.canary else { return Ok(None) };
+    if let Some(host) = &canary.host {
+        // The path of the route's own Service goes before the host's too (S1): what the canary does not name stays.
+        let own = Key::new(&*place.ingress.namespace, place.service.as_deref().unwrap_or_default());
+        return outside(host, canary, own, backends);
+    }
     if canary.service.is_none() && canary.port.is_none() {
         return Ok(place.target.clone().map(|target| part(target, canary)));
     }
@@ -27,6 +32,15 @@ pub(crate) fn on(place: &Place, sides: Sides<'_>, backends: &Backends<'_>) -> Re
         (None, None) => Wanted::Only,
     };
     backends.resolve(&service, wanted, sides.scope.service.as_deref()).map(|target| Some(part(target, canary)))
+}
+
+/// A host outside the cluster, in the place of a Service.
+fn outside(host: &Host, canary: &Canary, service: Key, backends: &Backends<'_>) -> Result<Option<Target>, Unresolved> {
+    let Some(Port::Number(port)) = canary.port else { return Ok(None) };
+    match backends.refusal(&host.name) {
+        Some(unresolved) => Err(unresolved),
+        None => Ok(Some(Target { service, port, part: Part::Outside(host.clone()) })),
+    }
 }
 
 /// What stable is on this route: what the route does without the release, but for the pods of the canary (S1).
@@ -45,6 +59,10 @@ fn part(target: Target, canary: &Canary) -> Target {
 /// What the canary is without any route, as far as the spec alone says it.
 pub(crate) fn alone(sides: Sides<'_>, backends: &Backends<'_>) -> Result<Option<Target>, Unresolved> {
     let Some(canary @ Canary { service, port, .. }) = sides.canary else { return Ok(None) };
+    if let Some(host) = &canary.host {
+        let own = Key::new(sides.namespace, sides.scope.service.as_deref().unwrap_or_default());
+        return outside(host, canary, own, backends);
+    }
     let Some(service) = service.as_ref().or(sides.scope.service.as_ref()) else { return Ok(None) };
     let wanted = port.as_ref().map_or(Wanted::Only, Wanted::Port);
     match backends.resolve(&Key::new(sides.namespace, service), wanted, sides.scope.service.as_deref()) {

@@ -25,7 +25,15 @@ pub fn compile(objects: &Objects, options: &Options) -> Compiled {
     let consumers = Arc::clone(&resolved.consumers);
     let releases = objects.releases.keys().cloned().zip(judged.into_iter().map(|judged| judged.outcome)).collect();
     let policies = backends.findings_of_policies();
-    Compiled { config, releases, policies, ingresses: lowered.findings, auth_policies: outcomes, consumers }
+    Compiled {
+        config,
+        releases,
+        policies,
+        names: backends.names.into_inner(),
+        ingresses: lowered.findings,
+        auth_policies: outcomes,
+        consumers,
+    }
 }
 
 /// A release on one route.

@@ -7,7 +7,7 @@ use crate::declared::Sides;
 use crate::ingress::Place;
 use crate::outcome::Edit;
 use crate::unresolved::and;
-use serin_api::release::{PodSelector, Workload};
+use serin_api::release::{Host, PodSelector, Workload};
 use serin_routing::config::{PathMatch, PathRewrite};
 use std::collections::BTreeMap;
 
@@ -18,6 +18,10 @@ pub(crate) fn edits(place: &Place, canary: &Target, sides: Sides<'_>, backends: 
     let mut edits = Vec::new();
     if let Part::Selected(pods) = &canary.part {
         let text = self::pods(canary, pods, backends.standalone);
+        edits.push(Edit { object: format!("Service/{}", canary.service), text });
+    }
+    if let Part::Outside(host) = &canary.part {
+        let text = outside(canary, host, backends.standalone);
         edits.push(Edit { object: format!("Service/{}", canary.service), text });
     }
     let mut text = String::new();
@@ -31,7 +35,9 @@ pub(crate) fn edits(place: &Place, canary: &Target, sides: Sides<'_>, backends: 
         }
     }
     let whole = Target { part: Part::Whole, ..canary.clone() };
-    if place.target.as_ref() != Some(&whole) {
+    // The Service that the route names becomes the host's alias.
+    let stays = matches!(canary.part, Part::Outside(_));
+    if place.target.as_ref() != Some(&whole) && !stays {
         if !text.is_empty() {
             text.push('\n');
         }
@@ -101,6 +107,17 @@ fn pods(canary: &Target, pods: &PodSelector, in_files: bool) -> String {
         return format!("{warning}Add {{{labels}}} to spec.selector");
     }
     format!("{warning}kubectl -n {namespace} patch service {name} --type=merge -p '{{spec: {{selector: {{{labels}}}}}}}'")
+}
+
+/// The Service as an alias of the host.
+fn outside(canary: &Target, host: &Host, in_files: bool) -> String {
+    let (namespace, name, port) = (plain(&canary.service.namespace), plain(&canary.service.name), canary.port);
+    let alias = format!("type: ExternalName, externalName: {}", plain(&host.name.to_string()));
+    let port = format!("# The targetPort of the port that routes name must be {port}.");
+    if in_files {
+        return format!("{port}\nSet {{{alias}}} in spec");
+    }
+    format!("{port}\nkubectl -n {namespace} patch service {name} --type=merge -p '{{spec: {{{alias}}}}}'")
 }
 
 fn words(place: &Place, canary: &Target) -> String {

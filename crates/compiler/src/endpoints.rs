@@ -56,6 +56,9 @@ impl<'o> Backends<'o> {
     }
 
     fn build(&self, target: &Target) -> Backend {
+        if let Some(outside) = self.outside(target) {
+            return self.backend_outside(target, &outside);
+        }
         let (mut ready, mut draining) = (BTreeSet::new(), BTreeSet::new());
         for member in self.members(target) {
             match member.state {
@@ -66,7 +69,7 @@ impl<'o> Backends<'o> {
         }
         draining.retain(|address| !ready.contains(address));
         let (ready, draining) = (ready.into_iter().collect(), draining.into_iter().collect());
-        Backend { name: target.to_string(), ready, draining, path: self.path(&target.service) }
+        Backend { name: target.to_string(), ready, draining, path: self.path(&target.service), ..Backend::default() }
     }
 
     fn members(&self, target: &Target) -> Vec<Member<'o>> {
@@ -91,7 +94,7 @@ impl<'o> Backends<'o> {
             for endpoint in &slice.endpoints {
                 let (state, terminating) = Readiness::of(endpoint);
                 let addresses = endpoint.addresses.iter().filter_map(|address| address.parse::<IpAddr>().ok());
-                let addresses = addresses.filter(|ip| self.may_be_sent_to(*ip)).map(|ip| SocketAddr::new(ip, number));
+                let addresses = addresses.filter(|ip| self.forbidden(*ip).is_none()).map(|ip| SocketAddr::new(ip, number));
                 members.extend(addresses.map(|address| Member { address, state, terminating, endpoint: Some(endpoint) }));
             }
         }
@@ -101,19 +104,10 @@ impl<'o> Backends<'o> {
         let selected = |pods: &serin_api::release::PodSelector| Some(pods.matches(self.pod_labels(namespace, endpoint?)?));
         match part {
             Part::Whole => true,
+            Part::Outside(_) => false,
             Part::Selected(pods) => selected(pods) == Some(true),
             Part::Others(pods) => selected(pods) == Some(false),
         }
-    }
-
-    /// Whoever writes an EndpointSlice by hand must not reach what listens on this host. The API server refuses these addresses too.
-    fn may_be_sent_to(&self, ip: IpAddr) -> bool {
-        let ip = ip.to_canonical();
-        let link_local = match ip {
-            IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
-            IpAddr::V6(v6) => v6.is_unicast_link_local(),
-        };
-        self.standalone || !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || link_local)
     }
 }
 

@@ -188,13 +188,14 @@ impl<'o> Judge<'o> {
     fn completed(&self, place: &Place, canary: Option<&Target>, sides: Sides<'_>) -> bool {
         let (Some(own), Some(canary)) = (&place.target, canary) else { return false };
         let has_pods = sides.canary.is_some_and(|canary| canary.service.is_some() || canary.pods.is_some());
+        let same_outside = || self.backends.outside(own).is_some_and(|own| self.backends.outside(canary) == Some(own));
         let by_pods = || self.backends.reaches_only(own, canary);
         let by_images = || self.backends.same_port(own, canary) && self.backends.runs_the_canary(sides) && self.backends.ready(own) > 0;
         if sides.rewrites() {
             let path = self.backends.path(&own.service).unwrap_or_default();
-            return own == canary && edit::policy_path(place, sides) == Some(path);
+            return (own == canary || same_outside()) && edit::policy_path(place, sides) == Some(path);
         }
-        own == canary || has_pods && (by_pods() || by_images())
+        own == canary || same_outside() || has_pods && (by_pods() || by_images())
     }
 
     /// Whether the pods that tell the sides apart are known. Before that all pods of the Service serve, as without the release.
@@ -259,7 +260,7 @@ impl<'o> Judge<'o> {
         let route = sides.scope.route.as_ref().filter(|_| sides.scope.service.is_none())?;
         let exact = route.host.is_some() && route.path.is_some();
         let services = on.iter().filter_map(|on| self.lowered.places[on.place].service.clone());
-        let one = |canary: &release::Canary| canary.service.is_some() || canary.pods.is_some();
+        let one = |canary: &release::Canary| canary.service.is_some() || canary.pods.is_some() || canary.host.is_some();
         let services: BTreeSet<_> = services.filter(|_| sides.canary.is_some_and(one)).collect();
         (services.len() > 1 && !exact).then(|| {
             let services = and(&services.into_iter().collect::<Vec<_>>());
@@ -317,6 +318,7 @@ fn held<'d>(sides: Sides<'d>) -> (&'d str, String) {
 fn field_of(unresolved: &Unresolved, sides: Sides<'_>) -> &'static str {
     let (service, port) = sides.canary.map_or((false, false), |canary| (canary.service.is_some(), canary.port.is_some()));
     match unresolved {
+        _ if sides.canary.is_some_and(|canary| canary.host.is_some()) => "spec.canary.host",
         Unresolved::NoPort { .. } if port || !service => "spec.canary.port",
         _ if service => "spec.canary.service",
         _ => "spec.scope",

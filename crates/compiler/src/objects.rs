@@ -6,6 +6,7 @@ use crate::backends::{ENDPOINTS, SERVICE_OF_SLICE};
 use crate::class;
 use crate::declared::Declared;
 use crate::need::{Need, Needed};
+use crate::outside::Resolution;
 use crate::pods::PodLabels;
 use crate::policies::DeclaredPolicy;
 use crate::workloads::Workload;
@@ -41,6 +42,8 @@ pub struct Objects {
     pub(crate) resolved: OnceLock<Arc<Resolved>>,
     pub(crate) deployments: Shelf<Workload>,
     pub(crate) stateful_sets: Shelf<Workload>,
+    /// What names outside the cluster stand for.
+    pub(crate) hosts: BTreeMap<String, Resolution>,
     /// Which of the [`Need`]s were listed.
     pub(crate) known: BTreeSet<Need>,
 }

@@ -1,9 +1,10 @@
 //! What a compilation gives.
 
-use crate::{AuthPolicyOutcome, ConsumerOutcome, Key};
+use crate::{AllowedHosts, AuthPolicyOutcome, ConsumerOutcome, Key};
 use serin_api::{Finding, Release};
 use serin_routing::Config;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How objects are read.
@@ -14,6 +15,10 @@ pub struct Options {
     /// Fed from files, without a cluster: while there is no IngressClass every Ingress is ours, a Service may list its endpoints in the
     /// annotation `serin.dev/endpoints`, and endpoints on loopback are allowed.
     pub standalone: bool,
+    /// Hosts outside the cluster that may be sent to.
+    pub external_hosts: Vec<AllowedHosts>,
+    /// Addresses of the API server, beside those that the cluster tells: nothing is ever sent there for anyone.
+    pub api_server: Vec<IpAddr>,
 }
 
 /// What is served, and what each author is told.
@@ -25,6 +30,8 @@ pub struct Compiled {
     pub releases: BTreeMap<Key, ReleaseOutcome>,
     /// Every BackendPolicy, with what is wrong with it.
     pub policies: BTreeMap<Key, Vec<Finding>>,
+    /// Names outside the cluster that are sent to: whoever has them looked up tells [`crate::Objects::take_host`].
+    pub names: BTreeSet<String>,
     /// Every Ingress of ours, with what is wrong with it; those of others are not here.
     pub ingresses: BTreeMap<Key, Vec<Finding>>,
     /// Every AuthPolicy.

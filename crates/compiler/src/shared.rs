@@ -17,7 +17,7 @@ pub(crate) fn waits_for(judge: &Judge<'_>, declared: &Declared, sides: Sides<'_>
     let Some(places) = judge.places.get(sides.namespace) else { return Vec::new() };
     let by_images = sides.workloads.is_some_and(|workloads| workloads.stable.is_some());
     let mut services: BTreeSet<&str> = BTreeSet::new();
-    if by_images || canary.pods.is_some() {
+    if by_images || canary.pods.is_some() || canary.host.is_some() {
         services.extend(on.iter().filter_map(|on| judge.lowered.places[on.place].service.as_deref()));
     }
     if sides.rewrites() {

@@ -5,6 +5,7 @@ use crate::backends::ENDPOINTS;
 use serin_api::release::Port;
 use serin_api::{Condition, Finding, reason};
 use std::fmt;
+use std::net::IpAddr;
 
 /// Why a Service and port give no target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +14,14 @@ pub(crate) enum Unresolved {
     NoService { service: Key, similar: Option<String> },
     /// It has no such port.
     NoPort { service: Key, wanted: Option<Port>, has: String },
-    /// It is an alias of a DNS name.
-    ExternalName { service: Key },
+    /// It is an alias of what is no DNS name.
+    BadExternalName { service: Key, name: String },
+    /// A host outside that the operator has not allowed.
+    NotAllowed { host: String },
+    /// A host outside that is, or stands for, an address that nothing may be sent to.
+    Forbidden { host: String, ip: IpAddr, why: &'static str },
+    /// A host outside that stands for no address, for this reason; `None`: it was not looked up yet.
+    NoAddress { host: String, failure: Option<String> },
     /// Its annotation is no list of addresses.
     BadEndpoints { service: Key, entry: String },
 }
@@ -26,9 +33,12 @@ impl Unresolved {
             Self::NoService { .. } => reason::BACKEND_NOT_FOUND,
             Self::NoPort { wanted: None, has, .. } if has != NONE => reason::AMBIGUOUS_PORT,
             Self::NoPort { .. } => reason::PORT_NOT_FOUND,
-            Self::ExternalName { .. } | Self::BadEndpoints { .. } => reason::UNSUPPORTED_SERVICE,
+            Self::BadExternalName { .. } | Self::BadEndpoints { .. } => reason::UNSUPPORTED_SERVICE,
+            Self::NotAllowed { .. } | Self::Forbidden { .. } => reason::NOT_PERMITTED,
+            Self::NoAddress { .. } => reason::HOST_NOT_RESOLVED,
         };
-        Finding { condition: Condition::ResolvedRefs, reason, field: field.into(), message: self.to_string() }
+        let condition = if reason == reason::NOT_PERMITTED { Condition::Accepted } else { Condition::ResolvedRefs };
+        Finding { condition, reason, field: field.into(), message: self.to_string() }
     }
 }
 
@@ -49,12 +59,18 @@ impl fmt::Display for Unresolved {
             Self::NoPort { service, wanted: None, has } => {
                 write!(f, "Service {service} has the TCP ports {has}, so one must be named.")
             }
-            Self::ExternalName { service } => {
-                write!(
-                    f,
-                    "Service {service} is of type ExternalName, which has no endpoints. Name a Service with a selector or EndpointSlices."
-                )
+            Self::BadExternalName { service, name } => write!(f, "Service {service} is an alias of {name:?}, which is no DNS name."),
+            Self::NotAllowed { host } => {
+                write!(f, "Host {host} is outside the cluster, and the operator has not allowed it. Let --allow-external-hosts name it.")
             }
+            Self::Forbidden { host, ip, why } if *host == ip.to_string() => {
+                write!(f, "Address {ip} is {why}, where nothing is sent to. Name another host.")
+            }
+            Self::Forbidden { host, ip, why } => {
+                write!(f, "Host {host} stands for {ip}, which is {why}, where nothing is sent to. Name another host.")
+            }
+            Self::NoAddress { host, failure: Some(failure) } => write!(f, "Host {host} has no address: {failure}."),
+            Self::NoAddress { host, failure: None } => write!(f, "Host {host} is being looked up."),
             Self::BadEndpoints { service, entry } => {
                 write!(f, "Annotation {ENDPOINTS} of Service {service} has {entry:?}, which is no IP:PORT.")
             }

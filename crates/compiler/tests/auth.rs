@@ -83,7 +83,7 @@ fn an_unrelated_change_leaves_the_directory_of_ten_thousand_consumers_where_it_i
 #[test]
 fn secrets_are_read_only_where_a_policy_looks_for_them() {
     let mut objects = objects(2);
-    let options = Options { own_namespace: "serin-system".to_owned(), standalone: false };
+    let options = Options { own_namespace: "serin-system".to_owned(), ..Options::default() };
     let spec = json!({"credentials": [{"basicAuth": {"secretRef": {"name": "password"}}}]});
     for namespace in ["serin-system", "other"] {
         objects.apply(AnyConsumer(json!({"metadata": {"namespace": namespace, "name": "root"}, "spec": spec})));

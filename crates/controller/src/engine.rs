@@ -42,6 +42,9 @@ pub struct Engine {
     /// The Secrets that are read, and whether that must be looked at again.
     secret_needs: SecretNeeds,
     secrets_may_differ: bool,
+    /// Names outside the cluster that are sent to, and whether they are others than before.
+    names: BTreeSet<String>,
+    names_differ: bool,
     compiled: Compiled,
     policies: Policies,
     version: u64,
@@ -90,6 +93,8 @@ impl Engine {
             needs_may_differ: false,
             secret_needs: SecretNeeds::new(),
             secrets_may_differ: false,
+            names: BTreeSet::new(),
+            names_differ: false,
             compiled: Compiled::default(),
             policies: Policies::default(),
             version: 0,
@@ -142,6 +147,7 @@ impl Engine {
             }
             // A watch that several share sees all Secrets of its namespace: of one that is not among them it knows nothing.
             Update::Secret(named, Delta::Deleted(name)) => named.names.contains(&name.name) && objects.delete::<Secret>(&key(&name)),
+            Update::Host(name, resolution) => objects.take_host(name, resolution),
             Update::Pod(namespace, delta) => take_needed(objects, Need { kind: Needed::Pods, namespace }, delta),
             Update::Deployment(namespace, delta) => take_needed(objects, Need { kind: Needed::Deployments, namespace }, delta),
             Update::StatefulSet(namespace, delta) => take_needed(objects, Need { kind: Needed::StatefulSets, namespace }, delta),
@@ -182,6 +188,11 @@ impl Engine {
             }
         }
         Some(&self.secret_needs)
+    }
+
+    /// Which names outside the cluster are to be looked up from now on, if those are others than before.
+    pub fn changed_names(&mut self) -> Option<&BTreeSet<String>> {
+        std::mem::take(&mut self.names_differ).then_some(&self.names)
     }
 
     /// What the API server of standalone mode refuses of an object whose last good content serves on.
@@ -248,6 +259,14 @@ impl Engine {
         }
         self.stale = false;
         let compiled = compile(&self.objects, &self.options);
+        if compiled.names != self.names {
+            self.objects.keep_names(&compiled.names);
+            (self.names, self.names_differ) = (compiled.names.clone(), true);
+        }
+        // Else it would send nobody there who was sent there before a restart. Each name is told of soon, be it that nobody answers.
+        if !self.has_table() && !self.objects.knows_names(&self.names) {
+            return None;
+        }
         let same = self.version > 0 && compiled.config == self.compiled.config;
         if compiled != self.compiled {
             self.releases.values_mut().for_each(Tracked::wake);

@@ -74,7 +74,7 @@ pub fn table_of(folder: &Path) -> anyhow::Result<Table> {
         return Err(error.into());
     }
     let objects = objects_of(reading.manifests.values().map(AsRef::as_ref))?;
-    let options = Options { standalone: true, own_namespace: OWN_NAMESPACE.to_owned() };
+    let options = Options { standalone: true, own_namespace: OWN_NAMESPACE.to_owned(), ..Options::default() };
     Ok(Table::new(compile(&objects, &options).config, &mut Policies::default()))
 }
 

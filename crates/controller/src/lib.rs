@@ -7,6 +7,8 @@ pub mod engine;
 mod events;
 pub mod explain;
 pub mod kind;
+pub mod names;
+pub mod outside;
 pub mod run;
 pub mod standalone;
 pub mod update;

@@ -3,6 +3,7 @@
 use crate::admin::{Ask, Name, Refusal};
 use crate::engine::Engine;
 use crate::kind::Kind;
+use crate::names::{Lookup, Names};
 use crate::update::{StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
 use serin_api::Finding;
@@ -66,7 +67,14 @@ pub enum Input {
 /// Runs until the world ends.
 ///
 /// `ready` says what readiness means beyond a served table.
-pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut asks: mpsc::Receiver<Ask>, ready: fn(&Engine) -> bool) {
+pub async fn run(
+    mut world: impl World,
+    mut names: Names<impl Lookup>,
+    mut engine: Engine,
+    proxy: &Proxy,
+    mut asks: mpsc::Receiver<Ask>,
+    ready: fn(&Engine) -> bool,
+) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = BTreeSet::new();
@@ -82,6 +90,7 @@ pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut a
                 }
                 None => return,
             },
+            update = names.next() => engine.apply(update),
             Some(ask) = asks.recv() => answer(ask, &mut world, &engine, proxy, ready),
             _ = ticks.tick() => {}
         }
@@ -92,7 +101,11 @@ pub async fn run(mut world: impl World, mut engine: Engine, proxy: &Proxy, mut a
             world.need_secrets(needs);
         }
         let begun = Instant::now();
-        if let Some(next) = engine.rebuild() {
+        let next = engine.rebuild();
+        if let Some(changed) = engine.changed_names() {
+            names.are(changed);
+        }
+        if let Some(next) = next {
             proxy.publish(next.table.clone()).await;
             engine.served(next.table, begun.elapsed());
             tracing::debug!(version = next.version, "table served");

@@ -8,6 +8,7 @@ pub mod store;
 mod world;
 
 use crate::engine::Engine;
+use crate::outside::Outside;
 use crate::{admin, run};
 use anyhow::Context;
 use serin_compiler::Options;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// Where uid, creation, commands and status of releases are kept over a restart.
     pub state: Option<PathBuf>,
+    /// Hosts that are no Service.
+    pub outside: Outside,
 }
 
 /// A standalone that runs.
@@ -49,7 +52,13 @@ impl Settings {
     /// The defaults, for a folder and the proxy's address.
     pub fn new(manifests: &Path, http: SocketAddr) -> Self {
         let proxy = serin_proxy::Settings { decision_header: true, ..serin_proxy::Settings::new(http) };
-        Self { manifests: manifests.to_owned(), proxy, admin: SocketAddr::from(([127, 0, 0, 1], 9901)), state: None }
+        Self {
+            manifests: manifests.to_owned(),
+            proxy,
+            admin: SocketAddr::from(([127, 0, 0, 1], 9901)),
+            state: None,
+            outside: Outside::default(),
+        }
     }
 }
 
@@ -71,8 +80,10 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standalone> {
     let proxy = Arc::new(proxy);
     let (asks, asked) = mpsc::channel(64);
     let serves = Arc::clone(&proxy);
-    let engine = Engine::new(Options { own_namespace: OWN_NAMESPACE.to_owned(), standalone: true });
-    let controller = tokio::spawn(async move { run::run(files, engine, &serves, asked, Engine::is_settled).await });
+    let names = settings.outside.names();
+    let external_hosts = settings.outside.allowed;
+    let engine = Engine::new(Options { own_namespace: OWN_NAMESPACE.to_owned(), standalone: true, external_hosts, api_server: Vec::new() });
+    let controller = tokio::spawn(async move { run::run(files, names, engine, &serves, asked, Engine::is_settled).await });
     Ok(Standalone { proxy, http, admin, tasks: [controller, tokio::spawn(admin::serve(listener, asks))] })
 }
 

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde_json::Value;
+use serin_compiler::Resolution;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub enum Update {
     Unreadable(Kind),
     /// Of those Secrets of one namespace that are named there.
     Secret(Arc<Named>, Delta<Secret>),
+    /// Of what a name outside the cluster stands for.
+    Host(String, Resolution),
     /// Of the Pods of one namespace, which a release asked for; of each only metadata.
     Pod(String, Delta<Pod>),
     /// Of the Deployments of one namespace, which a release asked for.

@@ -43,6 +43,12 @@ pub enum Failure {
     Connect,
     /// Making a connection took too long.
     ConnectTimeout,
+    /// The origin and serin found no way to speak TLS.
+    Handshake,
+    /// The origin's certificate is not that of the host, or of nobody who is believed.
+    Certificate,
+    /// Agreeing on TLS took too long.
+    HandshakeTimeout,
     /// The origin took too long to answer.
     FirstByteTimeout,
     /// The origin stopped within its answer, or took no more of the request.
@@ -88,7 +94,9 @@ impl Failure {
 
     /// Whether the request can be sent again, whatever its method: the origin saw nothing of it.
     pub fn retry_is_safe(self) -> bool {
-        matches!(self, Self::NoEndpoint | Self::CanaryUnavailable | Self::EndpointBusy | Self::Connect | Self::ConnectTimeout)
+        let unreached =
+            matches!(self, Self::NoEndpoint | Self::CanaryUnavailable | Self::EndpointBusy | Self::Connect | Self::ConnectTimeout);
+        unreached || matches!(self, Self::Handshake | Self::Certificate | Self::HandshakeTimeout)
     }
 
     /// What the client is answered.
@@ -125,6 +133,11 @@ impl Failure {
             }
             Self::Connect => ("connect", Origin, StatusCode::BAD_GATEWAY, "no connection to the backend"),
             Self::ConnectTimeout => ("connect-timeout", Origin, StatusCode::GATEWAY_TIMEOUT, "connecting to the backend took too long"),
+            Self::Handshake => ("tls", Origin, StatusCode::BAD_GATEWAY, "the backend does not speak TLS as it should"),
+            Self::Certificate => ("certificate", Origin, StatusCode::BAD_GATEWAY, "the certificate of the backend is not to be trusted"),
+            Self::HandshakeTimeout => {
+                ("tls-timeout", Origin, StatusCode::GATEWAY_TIMEOUT, "the TLS handshake with the backend took too long")
+            }
             Self::FirstByteTimeout => ("first-byte-timeout", Origin, StatusCode::GATEWAY_TIMEOUT, "the backend took too long to answer"),
             Self::OriginIdle => ("origin-idle", Origin, StatusCode::GATEWAY_TIMEOUT, "the backend stopped within the exchange"),
             Self::OriginReset => ("reset", Origin, StatusCode::BAD_GATEWAY, "the backend closed without an answer"),

@@ -20,6 +20,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) scheme: &'static str,
     /// The port that the client connected to.
     pub(crate) port: &'a HeaderValue,
+    /// What goes as `Host` in place of the client's, which `X-Forwarded-Host` says.
+    pub(crate) host: Option<&'a HeaderValue>,
 }
 
 /// Takes from a client's head what must not go on: only a trusted peer's may say by whom and how the request came, by `own` too, the field
@@ -33,6 +35,7 @@ pub(crate) fn request_headers(headers: &mut HeaderMap, trusted: bool, own: Optio
 /// nothing of serin's (RFC 9110, 7.6.1). `Transfer-Encoding` is left to whoever frames the body.
 pub(crate) fn write_request_headers(head: &mut Vec<u8>, headers: &HeaderMap, arrival: &Arrival<'_>) {
     for (name, value) in headers.iter().filter(|(name, _)| **name != header::TRANSFER_ENCODING && **name != X_FORWARDED_FOR) {
+        let value = arrival.host.filter(|_| *name == header::HOST).unwrap_or(value);
         write_field(head, name, value.as_bytes());
     }
     head.extend_from_slice(X_FORWARDED_FOR.as_str().as_bytes());
@@ -120,7 +123,7 @@ mod tests {
         request_headers(&mut headers, trusted, Some(&HeaderName::from_static("cf-connecting-ip")));
         let (peer, port) = (HeaderValue::from_static("192.0.2.7"), HeaderValue::from(80));
         let mut head = Vec::new();
-        write_request_headers(&mut head, &headers, &Arrival { peer: &peer, trusted, scheme: "http", port: &port });
+        write_request_headers(&mut head, &headers, &Arrival { peer: &peer, trusted, scheme: "http", port: &port, host: None });
         let mut lines: Vec<_> = String::from_utf8(head).expect("text").lines().map(str::to_owned).collect();
         lines.sort();
         lines

@@ -9,13 +9,16 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 /// A head and a small body, as most messages are. To copy so few bytes costs less than to give the system a list.
 const FEW: usize = 2048;
 
 /// Writes what is there in pieces.
-pub(crate) fn poll_write_pieces(stream: &mut TcpStream, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+pub(crate) fn poll_write_pieces(
+    stream: &mut (impl AsyncWrite + Unpin),
+    cx: &mut Context<'_>,
+    pieces: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
     let stream = Pin::new(stream);
     let length = pieces.iter().map(|piece| piece.len()).sum();
     if let Some(only) = pieces.iter().find(|piece| piece.len() == length) {

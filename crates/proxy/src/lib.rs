@@ -20,6 +20,7 @@ mod issue;
 mod listener;
 mod metrics;
 mod origin;
+mod origin_tls;
 mod passwords;
 mod pool;
 mod proxy;
@@ -37,6 +38,7 @@ pub use explain::{AuthorExplained, Case, Explanation, ReleaseExplained, RouteExp
 pub use facts::RequestFacts;
 pub use failure::{Blame, Failure};
 pub use forward::SERIN_DECISION;
+pub use origin_tls::OriginTls;
 pub use proxy::Proxy;
 pub use settings::{AccessLog, Limits, PasswordLimits, Settings, Timeouts};
 pub use target::host;

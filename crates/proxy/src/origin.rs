@@ -7,6 +7,7 @@
 mod answer;
 mod head;
 mod rest;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -15,7 +16,7 @@ use crate::failure::Failure;
 use crate::gate;
 use crate::gate::response::ResponseHead;
 use crate::io::Deadline;
-use crate::pool::Permit;
+use crate::pool::{Endpoint, Permit};
 use crate::settings::Timeouts;
 pub(crate) use answer::Answer;
 use bytes::BytesMut;
@@ -23,12 +24,11 @@ use head::Heads;
 use http::response::Parts;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+pub(crate) use stream::Stream;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use upload::Sending;
 pub(crate) use upload::Upload;
 
@@ -40,8 +40,8 @@ const HEAD_PIECE: usize = 4 * 1024;
 /// One connection, used by one request at a time.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) endpoint: SocketAddr,
-    stream: TcpStream,
+    pub(crate) endpoint: Endpoint,
+    stream: Stream,
     timeouts: Timeouts,
     limits: gate::Limits,
     /// What came and nobody has yet.
@@ -55,7 +55,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A connection on which nothing was said yet.
-    pub(crate) fn new(endpoint: SocketAddr, stream: TcpStream, timeouts: Timeouts, limits: gate::Limits, permit: Permit) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, stream: Stream, timeouts: Timeouts, limits: gate::Limits, permit: Permit) -> Self {
         let held = BytesMut::new();
         Self {
             endpoint,
@@ -72,7 +72,7 @@ impl Connection {
 
     /// Whether it can carry another request: the origin has neither closed it nor sent what nobody asked for.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.held.is_empty() && matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        self.held.is_empty() && self.stream.is_quiet()
     }
 
     /// Whether any byte of the response to the last request came.

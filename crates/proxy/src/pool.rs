@@ -1,10 +1,12 @@
 //! Connections to origins, one pool a worker. Only the numbers of open ones are shared, and touched when one opens or closes.
 
 use crate::failure::Failure;
-use crate::origin::{Answer, Connection, Upload};
+use crate::origin::{Answer, Connection, Stream, Upload};
+use crate::origin_tls::OriginTls;
 use crate::settings::{Limits, Timeouts};
 use foldhash::fast::RandomState;
 use http::Response;
+use rustls::pki_types::ServerName;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -28,7 +30,8 @@ pub(crate) struct Pool {
     timeouts: Timeouts,
     limits: Limits,
     open: Arc<OpenConnections>,
-    idle: RefCell<HashMap<SocketAddr, Vec<Idle>, RandomState>>,
+    tls: OriginTls,
+    idle: RefCell<HashMap<Endpoint, Vec<Idle>, RandomState>>,
     made: Cell<u64>,
     /// When idle connections were looked through last. That is near enough to tell how long one is idle, and costs no look at the clock.
     now: Cell<Instant>,
@@ -39,6 +42,14 @@ struct Idle {
     connection: Box<Connection>,
     since: Instant,
     until: Instant,
+}
+
+/// Where a connection goes. One that was verified for a name is nobody's who asks for another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    /// The name that the certificate must be for; none without TLS.
+    pub(crate) tls: Option<ServerName<'static>>,
 }
 
 /// One of the open connections to an endpoint.
@@ -79,15 +90,15 @@ impl Drop for Permit {
 
 impl Pool {
     /// An empty pool.
-    pub(crate) fn new(timeouts: Timeouts, limits: Limits, open: Arc<OpenConnections>) -> Self {
-        Self { timeouts, limits, open, idle: RefCell::default(), made: Cell::default(), now: Cell::new(Instant::now()) }
+    pub(crate) fn new(timeouts: Timeouts, limits: Limits, tls: OriginTls, open: Arc<OpenConnections>) -> Self {
+        Self { timeouts, limits, open, tls, idle: RefCell::default(), made: Cell::default(), now: Cell::new(Instant::now()) }
     }
 
     /// Sends a request to an endpoint and waits for the head of the response.
     ///
     /// An idle connection that the origin has closed meanwhile is passed over: while nothing was sent on it, and for a request that may be
     /// sent twice while nothing was answered, since an origin may close what it thinks idle with a request on its way to it.
-    pub(crate) async fn send(self: &Rc<Self>, endpoint: SocketAddr, upload: &mut Upload) -> Result<Response<Answer>, Failure> {
+    pub(crate) async fn send(self: &Rc<Self>, endpoint: &Endpoint, upload: &mut Upload) -> Result<Response<Answer>, Failure> {
         loop {
             let (mut connection, reused) = match self.take(endpoint) {
                 Some(connection) => (connection, true),
@@ -103,17 +114,25 @@ impl Pool {
         }
     }
 
-    async fn connect(&self, endpoint: SocketAddr) -> Result<Box<Connection>, Failure> {
-        let permit = self.open.permit(endpoint, self.limits.connections_per_endpoint).ok_or(Failure::EndpointBusy)?;
-        let connecting = timeout(self.timeouts.connect, TcpStream::connect(endpoint)).await;
-        let stream = connecting.map_err(|_| Failure::ConnectTimeout)?.map_err(connect_failure)?;
-        stream.set_nodelay(true).map_err(connect_failure)?;
-        Ok(Box::new(Connection::new(endpoint, stream, self.timeouts, self.limits.head, permit)))
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Box<Connection>, Failure> {
+        let permit = self.open.permit(endpoint.address, self.limits.connections_per_endpoint).ok_or(Failure::EndpointBusy)?;
+        let connecting = timeout(self.timeouts.connect, TcpStream::connect(endpoint.address)).await;
+        let socket = connecting.map_err(|_| Failure::ConnectTimeout)?.map_err(connect_failure)?;
+        socket.set_nodelay(true).map_err(connect_failure)?;
+        let stream = match &endpoint.tls {
+            None => Stream::Plain(socket),
+            Some(name) => {
+                let shaking = timeout(self.timeouts.handshake, self.tls.connector().connect(name.clone(), socket)).await;
+                let shaken = shaking.map_err(|_| Failure::HandshakeTimeout)?;
+                Stream::Tls(Box::new(shaken.map_err(|error| handshake_failure(endpoint, &error))?))
+            }
+        };
+        Ok(Box::new(Connection::new(endpoint.clone(), stream, self.timeouts, self.limits.head, permit)))
     }
 
-    fn take(&self, endpoint: SocketAddr) -> Option<Box<Connection>> {
+    fn take(&self, endpoint: &Endpoint) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(&endpoint)?;
+        let connections = idle.get_mut(endpoint)?;
         while let Some(Idle { connection, .. }) = connections.pop() {
             if connection.is_quiet() {
                 return Some(connection);
@@ -126,7 +145,7 @@ impl Pool {
     pub(crate) fn keep(&self, connection: Box<Connection>) {
         let since = self.now.get();
         let idle = Idle { since, until: since + self.lifetime(), connection };
-        self.idle.borrow_mut().entry(idle.connection.endpoint).or_default().push(idle);
+        self.idle.borrow_mut().entry(idle.connection.endpoint.clone()).or_default().push(idle);
     }
 
     /// Up to an eighth less than asked for, so that connections that were made together are not closed together.
@@ -161,4 +180,11 @@ impl Pool {
 
 fn connect_failure(error: io::Error) -> Failure {
     if error.kind() == io::ErrorKind::TimedOut { Failure::ConnectTimeout } else { Failure::Connect }
+}
+
+/// A certificate that is not the host's is told apart: it is the operator's to cure, or somebody sits between.
+fn handshake_failure(endpoint: &Endpoint, error: &io::Error) -> Failure {
+    tracing::debug!(address = %endpoint.address, name = ?endpoint.tls, %error, "the TLS handshake with the backend failed");
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    if matches!(cause, Some(rustls::Error::InvalidCertificate(_))) { Failure::Certificate } else { Failure::Handshake }
 }

@@ -114,7 +114,13 @@ pub(crate) async fn serve(
         Ok(plan) => plan,
         Err(refused) => return Ok(answered(refused, record, &worker, &client)),
     };
-    let arrival = Arrival { peer: &client.peer_text, trusted: client.trusted, scheme: "http", port: &worker.port };
+    let arrival = Arrival {
+        peer: &client.peer_text,
+        trusted: client.trusted,
+        scheme: "http",
+        port: &worker.port,
+        host: plan.endpoints.host.as_ref(),
+    };
     let upload = Upload::new(&parts, &arrival, body, mem::take(&mut plan.withheld));
     let exchange = exchange(&worker, &client, &plan, upload, &mut record);
     let exchanged = match limit {
@@ -286,7 +292,7 @@ async fn exchange(
         if let Some(entry) = record.entry() {
             entry.upstream = Some(endpoint);
         }
-        match worker.pool.send(endpoint, &mut upload).await {
+        match worker.pool.send(&plan.endpoints.endpoint(endpoint), &mut upload).await {
             Ok(response) => return Ok(response),
             Err(Failure::ClientLeft) => return Err(client.connection.broken().map_or(Failure::ClientLeft, Failure::from)),
             Err(failure) if attempt < attempts && upload.written() == 0 && upload.begin_anew() => record.fail(failure),

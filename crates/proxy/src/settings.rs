@@ -2,6 +2,7 @@
 
 use crate::client_ip::ClientIp;
 use crate::gate;
+use crate::origin_tls::OriginTls;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub struct Settings {
     pub decision_header: bool,
     /// Whether and how requests are logged.
     pub access_log: AccessLog,
+    /// Whom it believes that speak TLS behind it.
+    pub origin_tls: OriginTls,
     /// How long anything is waited for.
     pub timeouts: Timeouts,
     /// How much of anything there may be.
@@ -49,6 +52,8 @@ pub struct Timeouts {
     pub keep_alive: Duration,
     /// Until a connection to an origin is made.
     pub connect: Duration,
+    /// Until TLS on it is agreed on.
+    pub handshake: Duration,
     /// From the last byte of the request to the whole head of the origin's response: 504.
     pub first_byte: Duration,
     /// Between two pieces of an origin's body, which is then cut off, and while an origin takes nothing of a request: 504.
@@ -101,6 +106,7 @@ impl Settings {
             client_ip: ClientIp::default(),
             decision_header: false,
             access_log: AccessLog::Off,
+            origin_tls: OriginTls::default(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
         }
@@ -115,6 +121,7 @@ impl Default for Timeouts {
             write_idle: Duration::from_secs(15),
             keep_alive: Duration::from_secs(60),
             connect: Duration::from_secs(5),
+            handshake: Duration::from_secs(5),
             first_byte: Duration::from_secs(60),
             origin_idle: Duration::from_secs(60),
             pool_idle: Duration::from_secs(30),

@@ -4,6 +4,9 @@
 use crate::RequestFacts;
 use crate::counters::{IdentityCells, Shard, SideCells};
 use crate::drain::End;
+use crate::pool::Endpoint;
+use http::HeaderValue;
+use rustls::pki_types::ServerName;
 use serin_routing::{Backend, Release, Table};
 use serin_split::{Decision, Identity, Side};
 use std::cell::{Cell, OnceCell};
@@ -26,6 +29,10 @@ pub(crate) struct View {
 pub(crate) struct Endpoints {
     ready: Vec<SocketAddr>,
     draining: Vec<SocketAddr>,
+    /// What goes as `Host` in place of the client's.
+    pub(crate) host: Option<HeaderValue>,
+    /// The name that certificates must be for; none without TLS.
+    tls: Option<ServerName<'static>>,
     turn: Cell<usize>,
 }
 
@@ -71,7 +78,15 @@ impl View {
 
     /// The endpoints of a backend of this table. Workers begin at different ones.
     pub(crate) fn endpoints(&self, backend: &Backend, worker: usize) -> Rc<Endpoints> {
-        let make = || Rc::new(Endpoints { ready: backend.ready.clone(), draining: backend.draining.clone(), turn: Cell::new(worker) });
+        let make = || {
+            let (ready, draining) = (backend.ready.clone(), backend.draining.clone());
+            // A host's name, which a field may hold.
+            let host = backend.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok());
+            let tls = backend.tls.clone().and_then(|name| ServerName::try_from(name).ok());
+            // Never without TLS what was asked for with it.
+            let (ready, draining) = if backend.tls.is_some() && tls.is_none() { Default::default() } else { (ready, draining) };
+            Rc::new(Endpoints { ready, draining, host, tls, turn: Cell::new(worker) })
+        };
         self.backends.get(backend.index).map_or_else(make, |cell| Rc::clone(cell.get_or_init(make)))
     }
 
@@ -86,6 +101,11 @@ impl Endpoints {
     /// Those that serve: the ready ones; while there are none, for stable those that are on their way out (KEP-1669).
     pub(crate) fn serving(&self, side: Side) -> &[SocketAddr] {
         if self.ready.is_empty() && side == Side::Stable { &self.draining } else { &self.ready }
+    }
+
+    /// One of them, for a connection.
+    pub(crate) fn endpoint(&self, address: SocketAddr) -> Endpoint {
+        Endpoint { address, tls: self.tls.clone() }
     }
 
     /// Where the next request begins, in turn.

@@ -140,6 +140,7 @@ pub(crate) fn release_of(plan: &Plan) -> Release {
         canary: Canary {
             service: Some("checkout-v2".into()),
             pods: None,
+            host: None,
             port: None,
             path: None,
             when_unavailable: WhenUnavailable::Stable,

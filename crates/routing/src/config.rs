@@ -120,6 +120,12 @@ pub struct Backend {
     /// What is put before the path of each request (Kong's Service path), in canonical spelling and without a slash at its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// What goes as `Host` in place of the client's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// TLS is spoken to it, and its certificates must be for this name or address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
 }
 
 /// One release, as the proxy serves it.

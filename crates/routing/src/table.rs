@@ -74,6 +74,10 @@ pub struct Backend {
     pub ready: Vec<SocketAddr>,
     /// Serving and terminating ones: used as stable while none is ready (KEP-1669), never as canary.
     pub draining: Vec<SocketAddr>,
+    /// What goes as `Host` in place of the client's.
+    pub host: Option<String>,
+    /// TLS is spoken to it, and its certificates must be for this name or address.
+    pub tls: Option<String>,
     path: Option<String>,
 }
 
@@ -218,7 +222,15 @@ impl RouteRelease {
 
 impl Backend {
     fn new(index: usize, backend: config::Backend) -> Self {
-        Self { index, name: backend.name, ready: backend.ready, draining: backend.draining, path: backend.path }
+        Self {
+            index,
+            name: backend.name,
+            ready: backend.ready,
+            draining: backend.draining,
+            host: backend.host,
+            tls: backend.tls,
+            path: backend.path,
+        }
     }
 
     /// The path that this backend gets for a canonical one: behind its own, where it has one. Nothing left is no slash more.

@@ -1,6 +1,6 @@
 //! `serin controller`.
 
-use crate::standalone::{ProxyOptions, until_told_to_stop};
+use crate::standalone::{OutsideOptions, ProxyOptions, until_told_to_stop};
 use clap::Args;
 use serin_controller::cluster::{self, Settings, lease};
 use std::net::SocketAddr;
@@ -32,6 +32,8 @@ pub(crate) struct Options {
     #[arg(long, env = "SERIN_DECISION_HEADER")]
     decision_header: bool,
     #[command(flatten)]
+    outside: OutsideOptions,
+    #[command(flatten)]
     proxy: ProxyOptions,
 }
 
@@ -44,6 +46,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         admin: options.admin,
         namespace: options.own_namespace.clone(),
         watch_namespaces: options.watch_namespaces.clone(),
+        outside: options.outside.read(),
         times: lease::Times::default(),
     };
     let mut replica = cluster::start(settings).await?;

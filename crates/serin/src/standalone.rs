@@ -1,8 +1,11 @@
 //! `serin standalone`.
 
+use anyhow::Context;
 use clap::Args;
+use serin_compiler::AllowedHosts;
+use serin_controller::outside::Outside;
 use serin_controller::standalone::{self, Settings};
-use serin_proxy::{AccessLog, ClientIp, ClientIpFrom};
+use serin_proxy::{AccessLog, ClientIp, ClientIpFrom, OriginTls};
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -32,7 +35,28 @@ pub(crate) struct Options {
     #[arg(long, env = "SERIN_STATE", value_name = "FILE")]
     state: Option<PathBuf>,
     #[command(flatten)]
+    outside: OutsideOptions,
+    #[command(flatten)]
     proxy: ProxyOptions,
+}
+
+/// What an operator says of hosts outside the cluster.
+#[derive(Debug, Args)]
+pub(crate) struct OutsideOptions {
+    /// Hosts outside the cluster that a canary or an ExternalName Service may be: a DNS name, `*.` and what names must end in, an address,
+    /// a network, or `*` for all. In a cluster never loopback, link-local and the API server, whatever a name stands for; without a cluster
+    /// loopback always. Default: none.
+    #[arg(long, env = "SERIN_ALLOW_EXTERNAL_HOSTS", value_name = "PATTERN,...", value_delimiter = ',')]
+    allow_external_hosts: Vec<AllowedHosts>,
+    /// DNS servers that are asked for those names, as ADDRESS:PORT. Default: those of /etc/resolv.conf.
+    #[arg(long, env = "SERIN_DNS_SERVERS", value_name = "ADDR,...", value_delimiter = ',')]
+    dns_servers: Vec<SocketAddr>,
+}
+
+impl OutsideOptions {
+    pub(crate) fn read(&self) -> Outside {
+        Outside { allowed: self.allow_external_hosts.clone(), dns_servers: self.dns_servers.clone() }
+    }
 }
 
 /// What every proxy of serin can be told.
@@ -48,6 +72,9 @@ pub(crate) struct ProxyOptions {
     /// Threads that serve. Default: the cores available, at most 8.
     #[arg(long, env = "SERIN_WORKERS")]
     workers: Option<usize>,
+    /// Issuers of certificates that are believed beside those of this system, of origins that are spoken to by TLS; a PEM file.
+    #[arg(long, env = "SERIN_UPSTREAM_CA", value_name = "FILE")]
+    upstream_ca: Option<PathBuf>,
     /// The access log, on standard output; in standalone mode two lines with the addresses come before it.
     #[arg(long, env = "SERIN_ACCESS_LOG", default_value = "off", value_parser = ["off", "text", "json"])]
     access_log: String,
@@ -55,11 +82,12 @@ pub(crate) struct ProxyOptions {
 
 impl ProxyOptions {
     /// # Errors
-    /// When one option makes no sense without another.
+    /// When one option makes no sense without another, or a file cannot be read.
     pub(crate) fn apply(&self, settings: &mut serin_proxy::Settings) -> anyhow::Result<()> {
         let believes_nobody = self.trusted_proxies.is_empty() && self.client_ip_from != ClientIpFrom::default();
         anyhow::ensure!(!believes_nobody, "--client-ip-from is for --trusted-proxies: say with it whose word is believed");
         settings.client_ip = ClientIp { trusted: self.trusted_proxies.clone(), from: self.client_ip_from.clone() };
+        settings.origin_tls = OriginTls::of_system(self.upstream_ca.as_deref()).context("--upstream-ca")?;
         settings.workers = self.workers.unwrap_or(settings.workers).max(1);
         settings.access_log = match self.access_log.as_str() {
             "text" => AccessLog::Text,
@@ -78,7 +106,8 @@ fn network(text: &str) -> Result<ipnet::IpNet, String> {
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let mut settings = Settings { admin: options.admin, state: options.state.clone(), ..Settings::new(&options.manifests, options.http) };
+    let (admin, state, outside) = (options.admin, options.state.clone(), options.outside.read());
+    let mut settings = Settings { admin, state, outside, ..Settings::new(&options.manifests, options.http) };
     options.proxy.apply(&mut settings.proxy)?;
     let standalone = standalone::start(settings).await?;
     let (http, admin) = (standalone.http(), standalone.admin());

@@ -11,6 +11,7 @@ pub mod kubernetes;
 pub mod process;
 
 pub mod ask;
+pub mod dns;
 pub mod load;
 pub mod manifests;
 pub mod origin;

@@ -2,8 +2,8 @@
 
 use super::report::Report;
 use crate::reason;
-use crate::release::{Canary, PathRewrite, PodSelector, Port, Requirement, Scope, WhenUnavailable};
-use crate::spec::{self, CanarySpec, LabelSelector, PathSpec, PathType, PortRef, Relation};
+use crate::release::{Canary, Host, HostName, PathRewrite, PodSelector, Port, Requirement, Scope, WhenUnavailable};
+use crate::spec::{self, CanarySpec, LabelSelector, PathSpec, PathType, PortRef, Relation, Scheme};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeSet;
 
@@ -27,14 +27,13 @@ pub(super) fn parse(raw: CanarySpec, report: &mut Report) -> Option<Canary> {
     }
     let pods = raw.pod_selector.as_ref().map(|selector| pods(selector, report));
     let path = raw.path.as_ref().and_then(|path| rewrite(path, report));
-    if raw.host.is_some() && report.is_clean("spec.canary.host") {
-        report.not_implemented("spec.canary.host");
-    }
+    let port = raw.port.and_then(port);
+    let host = raw.host.as_ref().and_then(|text| host(text, raw.scheme, raw.preserve_host == Some(true), port.as_ref(), report));
     let when_unavailable = match raw.when_unavailable {
         Some(spec::WhenUnavailable::Fail) => WhenUnavailable::Fail,
         Some(spec::WhenUnavailable::Stable) | None => WhenUnavailable::Stable,
     };
-    (before == report.0.len()).then(|| Canary { service: raw.service, pods, port: raw.port.and_then(port), path, when_unavailable })
+    (before == report.0.len()).then_some(Canary { service: raw.service, pods, host, port, path, when_unavailable })
 }
 
 /// The pods of every namespace would have to be known.
@@ -55,6 +54,18 @@ pub(super) fn is_another_backend(scope: &Scope, canary: &Canary, report: &mut Re
         let message = format!("Service {service} is the stable side already. Name another Service, or give port or path.");
         report.say(reason::SAME_BACKEND, "spec.canary.service", message);
     }
+}
+
+fn host(text: &str, scheme: Option<Scheme>, preserve: bool, port: Option<&Port>, report: &mut Report) -> Option<Host> {
+    let Some(name) = HostName::parse(text) else {
+        report.invalid("spec.canary.host", format!("host is {text:?}; it must be a DNS name or an IP address."));
+        return None;
+    };
+    if let Some(Port::Name(name)) = port {
+        report.invalid("spec.canary.port", format!("port is {name:?}; a host has no names for its ports. Give a number."));
+    }
+    let tls = scheme.map_or(port == Some(&Port::Number(443)), |scheme| scheme == Scheme::Https);
+    Some(Host { name, tls, preserve })
 }
 
 fn port(raw: PortRef) -> Option<Port> {

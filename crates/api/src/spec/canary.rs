@@ -1,6 +1,6 @@
 //! `spec.canary`: side B.
 
-use super::value::{PortRef, SENT_PATH, SERVICE};
+use super::value::{HOST, PortRef, SENT_PATH, SERVICE};
 use crate::schema::{rule, rule_at, rule_required};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,9 +32,9 @@ pub struct CanarySpec {
     /// Pods behind the stable Service itself: two Deployments, one Service. Default: every pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_selector: Option<LabelSelector>,
-    /// A DNS name or IP address outside the cluster, only when the operator allowed it; needs port. Default: none.
+    /// A DNS name or IP address outside the cluster, only when the operator allowed it; needs the number of a port. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = HOST))]
     pub host: Option<String>,
     /// With host: how it is spoken to. Default: https for port 443, else http.
     #[serde(default, skip_serializing_if = "Option::is_none")]

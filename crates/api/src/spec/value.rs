@@ -17,6 +17,9 @@ pub(crate) const SERVICE: &str = r"^[a-z]([-a-z0-9]*[a-z0-9])?$";
 pub(crate) const OBJECT: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// The name of a check: an RFC 1123 label.
 pub(crate) const LABEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// A DNS name or an IP address.
+pub(crate) const HOST: &str =
+    r"^([0-9A-Za-z]([-0-9A-Za-z]*[0-9A-Za-z])?(\.[0-9A-Za-z]([-0-9A-Za-z]*[0-9A-Za-z])?)*\.?|[0-9A-Fa-f:.]{2,45})$";
 /// A path begins with a slash.
 pub(crate) const PATH: &str = "^/";
 /// A path that is sent: visible ASCII, and neither query nor fragment.
@@ -117,6 +120,7 @@ pub(crate) fn words(pattern: &str) -> String {
         SERVICE => "the name of a Service: small letters, digits and -, beginning with a letter",
         OBJECT => "the name of an object: small letters, digits, - and .",
         LABEL => "small letters, digits and -",
+        HOST => "a DNS name or an IP address, without scheme and port",
         PATH => "a path, which begins with /",
         SENT_PATH => "a path, which begins with / and has no blank, ? or #",
         URL => "an address that begins with http:// or https://",

@@ -10,7 +10,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serin_compiler::{AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Key, Need, Needed, Objects, Options, compile};
+use serin_compiler::{AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Key, Need, Needed, Objects, Options, Resolution, compile};
 use std::path::Path;
 use std::{fs, io};
 
@@ -27,7 +27,12 @@ fn each_case_compiles_to_its_golden() -> io::Result<()> {
         if name.starts_with("shop") {
             text = format!("{}---\n{text}", include_str!("shop.yaml"));
         }
-        let options = Options { standalone: name.starts_with("standalone"), own_namespace: "serin-system".to_owned() };
+        let options = Options {
+            standalone: name.starts_with("standalone"),
+            own_namespace: "serin-system".to_owned(),
+            external_hosts: ["*.example", "203.0.113.0/24"].map(|text| text.parse().expect("a pattern")).into(),
+            api_server: vec!["203.0.113.9".parse().expect("an address")],
+        };
         let compiled = compile(&objects(&text, &options), &options);
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path(cases.join(&name));
@@ -52,6 +57,7 @@ fn objects(text: &str, options: &Options) -> Objects {
             "EndpointSlice" => objects.apply(read::<EndpointSlice>(document)),
             "Ingress" => objects.apply(read::<Ingress>(document)),
             "IngressClass" => objects.apply(read::<IngressClass>(document)),
+            "Resolution" => resolved(&mut objects, &document),
             "BackendPolicy" => objects.apply(AnyBackendPolicy(document)),
             "Secret" => {
                 let secret = read::<Secret>(document);
@@ -65,6 +71,14 @@ fn objects(text: &str, options: &Options) -> Objects {
         };
     }
     objects
+}
+
+/// What a name stands for, which no object tells.
+fn resolved(objects: &mut Objects, document: &Value) -> bool {
+    let texts = document["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let addresses = texts.map(|ip| ip.parse().expect("an address")).collect();
+    let name = document["name"].as_str().expect("a name").to_owned();
+    objects.take_host(name, Resolution { addresses, failure: document["failure"].as_str().map(str::to_owned) })
 }
 
 fn apply_release(objects: &mut Objects, mut document: Value, options: &Options) -> bool {

@@ -12,6 +12,9 @@ pub(crate) fn render(compiled: &Compiled, edits: bool) -> String {
     section(&mut text, "routes", config.routes.iter().map(|r| route(config, r)));
     section(&mut text, "backends", config.backends.iter().map(backend));
     section(&mut text, "releases", config.releases.iter().map(release));
+    if !compiled.names.is_empty() {
+        section(&mut text, "names", compiled.names.iter().cloned());
+    }
     section(&mut text, "outcomes", compiled.releases.iter().flat_map(|(key, o)| outcome(&key.to_string(), o, edits)));
     let policies = |(key, findings): (&Key, &Vec<Finding>)| {
         let told: Vec<_> = findings.iter().map(finding).collect();
@@ -54,7 +57,9 @@ fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) 
 
 fn backend(backend: &Backend) -> String {
     let path = backend.path.as_ref().map_or(String::new(), |path| format!(", path {path}"));
-    format!("{}: ready {:?}, draining {:?}{path}", backend.name, backend.ready, backend.draining)
+    let host = backend.host.as_ref().map_or(String::new(), |host| format!(", host {host}"));
+    let tls = backend.tls.as_ref().map_or(String::new(), |name| format!(", tls {name}"));
+    format!("{}: ready {:?}, draining {:?}{path}{host}{tls}", backend.name, backend.ready, backend.draining)
 }
 
 fn route(config: &Config, route: &Route) -> String {

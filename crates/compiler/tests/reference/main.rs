@@ -25,7 +25,7 @@ const WORLDS: u32 = 2_500;
 fn table(world: &World) -> Table {
     let mut objects = Objects::default();
     world.apply(&mut objects);
-    let options = Options { own_namespace: OWN.to_owned(), standalone: true };
+    let options = Options { own_namespace: OWN.to_owned(), standalone: true, ..Options::default() };
     Table::new(compile(&objects, &options).config, &mut Policies::default())
 }
 

@@ -3,11 +3,12 @@
 use super::world::Cluster;
 use super::{ServerClock, client, events::Events, lease, watch, writer::StatusWriter};
 use crate::engine::Engine;
+use crate::outside::Outside;
 use crate::{admin, run};
 use anyhow::Context;
 use serin_compiler::Options;
 use serin_proxy::Proxy;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub namespace: String,
     /// The namespaces that are watched; none: all.
     pub watch_namespaces: Vec<String>,
+    /// Hosts outside the cluster.
+    pub outside: Outside,
     /// The durations of the election.
     pub times: lease::Times,
 }
@@ -52,6 +55,8 @@ pub struct Replica {
 /// When no cluster is configured, or an address cannot be listened on.
 pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let config = kube::Config::infer().await.context("no cluster: run in a pod with a service account, or set KUBECONFIG")?;
+    let api_server = addresses_of(&config.cluster_url).await;
+    let names = settings.outside.names();
     let client = client(config)?;
     let listen = settings.proxy.listen;
     let proxy = Arc::new(Proxy::start(settings.proxy).with_context(|| format!("--http {listen}"))?);
@@ -78,15 +83,23 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let (asks, asked) = mpsc::channel(64);
     let serves = Arc::clone(&proxy);
     let controller = tokio::spawn(async move {
-        let engine = Engine::new(Options { own_namespace, standalone: false });
+        let engine = Engine::new(Options { own_namespace, standalone: false, external_hosts: settings.outside.allowed, api_server });
         tokio::select! {
-            () = run::run(world, engine, &serves, asked, Engine::has_table) => {}
+            () = run::run(world, names, engine, &serves, asked, Engine::has_table) => {}
             // A watch ends only when nobody takes its updates any more, or by a panic: without it the table would grow old unseen.
             _ = watches.join_next() => {}
         }
     });
     let admin_task = tokio::spawn(admin::serve(listener, asks));
     Ok(Replica { proxy, http, admin, controller, admin_task, lease, stop })
+}
+
+/// Where the API server is: in a pod by its address, else perhaps by a name, as this host knows it.
+async fn addresses_of(url: &http::Uri) -> Vec<IpAddr> {
+    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    // One that cannot be looked up is reached by nobody here either.
+    let found = tokio::net::lookup_host((host, 443)).await;
+    found.into_iter().flatten().map(|address| address.ip().to_canonical()).collect()
 }
 
 impl Replica {

@@ -262,6 +262,9 @@ fn status_of(object: &Value) -> CanaryReleaseStatus {
 
 /// `checkout-v2:8080`; without a Service of its own the canary is another port or path of stable's, or some of its pods.
 fn side_b(release: &Release, port: Option<u16>) -> Option<String> {
+    if let (Some(host), Some(port)) = (&release.canary.host, &release.canary.port) {
+        return Some(format!("{}:{port}", host.name));
+    }
     let service = release.canary.service.as_ref().or(release.scope.service.as_ref())?;
     let backend = port.map_or_else(|| service.clone(), |port| format!("{service}:{port}"));
     Some(release.canary.pods.as_ref().map_or_else(|| backend.clone(), |pods| format!("{backend} ({pods})")))

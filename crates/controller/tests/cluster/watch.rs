@@ -86,6 +86,8 @@ fn told(update: Update) -> String {
         Update::Consumer(delta) => word("Consumer", delta, named_so),
         Update::AuthPolicy(delta) => word("AuthPolicy", delta, named_so),
         Update::Unreadable(kind) => format!("?{}", kind.name()),
+        // No watch tells of names.
+        Update::Host(name, _) => format!("+Host {name}"),
         // A list says of those that were asked for which are there.
         Update::Secret(asked, delta) => {
             let many = if asked.names.len() > 1 { "many of " } else { "" };

@@ -113,7 +113,7 @@ mod tests {
             Request::post("/a?b=c").header("host", "shop").header("transfer-encoding", "chunked").header("x-a", "1").header("x-a", "2");
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         let (peer, port) = (HeaderValue::from_static("192.0.2.7"), HeaderValue::from(80));
-        let arrival = Arrival { peer: &peer, trusted: false, scheme: "http", port: &port };
+        let arrival = Arrival { peer: &peer, trusted: false, scheme: "http", port: &port, host: None };
         let text = |parts, chunked| String::from_utf8(super::request(parts, &arrival, chunked)).expect("text");
         let said = "x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: http\r\nx-forwarded-host: shop\r\nx-forwarded-port: 80\r\n";
         let fields = format!("POST /a?b=c HTTP/1.1\r\nhost: shop\r\nx-a: 1\r\nx-a: 2\r\n{said}");

@@ -1,6 +1,6 @@
 //! A request on its way to an origin: its head, and its body piece by piece, each taken from the client when the last one has gone out.
 
-use super::head;
+use super::{Stream, head};
 use crate::forward::{self, Arrival};
 use crate::io;
 use bytes::{Buf, Bytes};
@@ -9,7 +9,7 @@ use hyper::body::{Body, Frame, Incoming};
 use std::io::{IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::net::TcpStream;
+use tokio::io::AsyncWrite;
 
 /// A request on its way. Apart from any connection, so that what was not begun can go to another one.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct Upload {
     body: Option<Incoming>,
     chunked: bool,
     written: u64,
+    /// TLS holds what was written, until it is told to send all.
+    is_held: bool,
     /// The origin takes no more.
     is_cut: bool,
     /// Fields that are not taken from the trailers.
@@ -62,6 +64,7 @@ impl Upload {
             body,
             chunked,
             written: 0,
+            is_held: false,
             is_cut: false,
             withheld,
         }
@@ -91,13 +94,13 @@ impl Upload {
     pub(crate) fn begin_anew(&mut self) -> bool {
         let may = self.written == 0 || self.is_repeatable;
         if may {
-            (self.gone, self.written, self.is_cut) = (0, 0, false);
+            (self.gone, self.written, self.is_cut, self.is_held) = (0, 0, false, false);
         }
         may
     }
 
     /// Sends as much as the client has given and the origin takes.
-    pub(super) fn advance(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Sending {
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Sending {
         while !self.is_cut {
             let starved = match &mut self.body {
                 Some(body) if self.piece.is_empty() && self.end.is_empty() => match Pin::new(body).poll_frame(cx) {
@@ -117,21 +120,44 @@ impl Upload {
                 },
                 _ => false,
             };
-            if self.is_flushed() {
-                return if self.body.is_none() { Sending::Over } else { Sending::Client };
+            if self.is_taken() {
+                return match self.flush(cx, stream) {
+                    Some(sending) => sending,
+                    None if self.body.is_none() => Sending::Over,
+                    None => Sending::Client,
+                };
             }
             let pieces = [IoSlice::new(&self.text[self.gone..]), IoSlice::new(&self.piece), IoSlice::new(self.end)];
             match io::poll_write_pieces(stream, cx, &pieces) {
-                Poll::Ready(Ok(length)) => self.went_out(length),
+                Poll::Ready(Ok(length)) => {
+                    self.is_held = matches!(stream, Stream::Tls(_));
+                    self.went_out(length);
+                }
                 // What the origin has to say may still be of use.
                 Poll::Ready(Err(_)) => self.is_cut = true,
                 Poll::Pending => return Sending::Origin,
             }
-            if starved && self.is_flushed() {
-                return Sending::Client;
+            if starved && self.is_taken() {
+                return self.flush(cx, stream).unwrap_or(Sending::Client);
             }
         }
         Sending::Over
+    }
+
+    /// Sends what TLS holds; what is waited for then, if that is not the client.
+    fn flush(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Option<Sending> {
+        if !self.is_held {
+            return None;
+        }
+        match Pin::new(stream).poll_flush(cx) {
+            Poll::Ready(Ok(())) => self.is_held = false,
+            Poll::Ready(Err(_)) => {
+                self.is_cut = true;
+                return Some(Sending::Over);
+            }
+            Poll::Pending => return Some(Sending::Origin),
+        }
+        None
     }
 
     /// Takes a frame of the client's, behind what is there.
@@ -166,6 +192,10 @@ impl Upload {
     }
 
     fn is_flushed(&self) -> bool {
+        self.is_taken() && !self.is_held
+    }
+
+    fn is_taken(&self) -> bool {
         self.gone == self.text.len() && self.piece.is_empty() && self.end.is_empty()
     }
 

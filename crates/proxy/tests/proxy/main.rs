@@ -20,6 +20,7 @@ mod retries;
 mod split;
 mod streams;
 mod support;
+mod tls;
 mod told;
 mod uploads;
 mod values;

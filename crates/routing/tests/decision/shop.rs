@@ -18,7 +18,7 @@ pub(crate) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// A table of [`ROUTES`] routes and so many releases, each on a route of its own, the first ones on the first routes.
 pub(crate) fn table(releases: usize) -> Table {
-    let backend = |name: String| Backend { name, ready: vec![([10, 0, 0, 1], 80).into()], draining: Vec::new(), path: None };
+    let backend = |name: String| Backend { name, ready: vec![([10, 0, 0, 1], 80).into()], ..Backend::default() };
     let route = |n: usize| Route {
         object: format!("Ingress/shop/{n}"),
         host: HostMatch::Exact(host(n)),

@@ -10,6 +10,7 @@ mod continuity;
 mod discipline;
 mod examples;
 mod guard;
+mod hosts;
 mod imported;
 mod life;
 mod malformed;

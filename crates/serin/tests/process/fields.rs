@@ -113,7 +113,7 @@ fn by_tenant() -> Value {
 
 #[test]
 fn a_hostile_text_in_any_field_changes_nothing_of_another_route_for_the_compiler() -> Result<()> {
-    let options = Options { standalone: true, own_namespace: "serin-system".to_owned() };
+    let options = Options { standalone: true, own_namespace: "serin-system".to_owned(), ..Options::default() };
     let of = |case: Option<&Case>| -> Result<Option<String>> {
         let around = neighbours().into_iter().filter(|other| case.is_none_or(|case| case.replaces != cases::identity(other)));
         let objects = good().into_iter().chain(around).chain(case.map(|case| case.object.clone()));

@@ -13,6 +13,7 @@ mod explained;
 mod fallbacks;
 mod fields;
 mod hostile;
+mod hosts;
 mod identities;
 mod kong;
 mod metrics;

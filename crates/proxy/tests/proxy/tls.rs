@@ -1,0 +1,202 @@
+//! Origins that are spoken to by TLS: whom the proxy believes, and what becomes of the others.
+
+use crate::support::{Client, Message, Origin, PATIENCE, backend, eventually, everything_to, serve, settings};
+use base64::Engine;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serin_proxy::{OriginTls, Proxy, Settings, Timeouts};
+use serin_routing::Config;
+use serin_routing::config::Backend;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Who issues certificates.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    root: CertificateDer<'static>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = params.self_signed(&key).expect("a root").der().clone();
+        Self { issuer: Issuer::new(params, key), root }
+    }
+
+    /// A server whose certificate is for these names.
+    fn server(&self, names: &[&str], is_expired: bool) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).expect("parameters");
+        if is_expired {
+            (params.not_before, params.not_after) = (date_time_ymd(2019, 1, 1), date_time_ymd(2020, 1, 1));
+        }
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").der().clone();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        Arc::new(versions.with_no_client_auth().with_single_cert(vec![certificate], key).expect("a server"))
+    }
+
+    /// Settings that believe what it issued.
+    fn believed(&self, timeouts: Timeouts) -> Settings {
+        Settings { origin_tls: OriginTls::with_roots([self.root.clone()]).expect("a root"), timeouts, ..settings() }
+    }
+}
+
+/// An origin by TLS that answers with the length of what it got, and notes the names that it was asked for.
+fn origin(server: Arc<ServerConfig>) -> (Origin, Arc<Mutex<Vec<Option<String>>>>) {
+    let asked = Arc::<Mutex<Vec<_>>>::default();
+    let names = Arc::clone(&asked);
+    let talk = move |socket: TcpStream| {
+        let session = ServerConnection::new(Arc::clone(&server)).expect("a session");
+        let mut stream = BufReader::new(StreamOwned::new(session, socket));
+        while let Some(request) = Message::read(&mut stream, false) {
+            names.lock().expect("no panic").push(stream.get_ref().conn.server_name().map(str::to_owned));
+            let body = format!("{} {}", request.line, request.body.len());
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            if stream.get_mut().write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    };
+    (Origin::talking(talk), asked)
+}
+
+/// Everything to this origin, whose certificate must be for this name.
+fn to(origin: &Origin, name: &str) -> Config {
+    let backend = Backend { tls: Some(name.into()), host: Some(name.into()), ..backend("https://next.example:443", &[origin.address]) };
+    Config { backends: vec![backend], ..everything_to(&[]) }
+}
+
+fn proxy(authority: &Authority, origin: &Origin, name: &str) -> Proxy {
+    serve(authority.believed(Timeouts::default()), to(origin, name))
+}
+
+#[test]
+fn origin_with_the_right_certificate_is_spoken_to_and_its_connection_is_kept() {
+    let authority = Authority::new();
+    for name in ["next.example", "127.0.0.1"] {
+        let (origin, asked) = origin(authority.server(&[name], false));
+        let proxy = proxy(&authority, &origin, name);
+        let mut client = Client::of(&proxy);
+        for nth in 0..3 {
+            let answer = client.get(&format!("/{nth}"));
+            assert_eq!((answer.status(), answer.text()), (200, format!("GET /{nth} HTTP/1.1 0").as_str()));
+        }
+        assert_eq!(origin.connections.load(std::sync::atomic::Ordering::SeqCst), 1, "one connection for all");
+        // An address is no name that a server could choose by (RFC 6066, section 3).
+        let expected = (name == "next.example").then(|| name.to_owned());
+        assert!(asked.lock().expect("no panic").iter().all(|asked| *asked == expected), "{name}");
+    }
+}
+
+#[test]
+fn large_bodies_go_up_whole() {
+    let authority = Authority::new();
+    let (origin, _) = origin(authority.server(&["next.example"], false));
+    let proxy = proxy(&authority, &origin, "next.example");
+    let mut client = Client::of(&proxy);
+    for length in [1, 20_000, 3_000_000] {
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        let answer = client.send([head.as_bytes(), &vec![b'x'; length]].concat()).response();
+        assert_eq!((answer.status(), answer.text()), (200, format!("POST / HTTP/1.1 {length}").as_str()));
+    }
+    let chunks = "POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
+    assert_eq!(client.send(chunks).response().text(), "POST /c HTTP/1.1 7");
+}
+
+#[test]
+fn certificate_that_is_not_the_hosts_is_refused_and_nothing_is_sent() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    for (server, why) in [
+        (authority.server(&["other.example"], false), "another name"),
+        (authority.server(&["next.example"], true), "expired"),
+        (other.server(&["next.example"], false), "an issuer that nobody believes"),
+    ] {
+        let (origin, asked) = origin(server);
+        let proxy = proxy(&authority, &origin, "next.example");
+        let answer = Client::of(&proxy).get("/");
+        assert_eq!((answer.status(), answer.text()), (502, "the certificate of the backend is not to be trusted\n"), "{why}");
+        assert!(asked.lock().expect("no panic").is_empty(), "{why}");
+        let label = proxy.counters().text();
+        assert!(label.contains("certificate"), "{label}");
+    }
+}
+
+#[test]
+fn who_believes_nobody_sends_to_nobody() {
+    let authority = Authority::new();
+    let (origin, _) = origin(authority.server(&["next.example"], false));
+    let proxy = serve(settings(), to(&origin, "next.example"));
+    assert_eq!(Client::of(&proxy).get("/").status(), 502);
+}
+
+#[test]
+fn handshake_that_never_comes_ends_in_time() {
+    let authority = Authority::new();
+    let silent = Origin::talking(|mut socket| drop(socket.read_to_end(&mut Vec::new())));
+    let short = Timeouts { handshake: Duration::from_millis(50), ..Timeouts::default() };
+    let proxy = serve(authority.believed(short), to(&silent, "next.example"));
+    let answer = Client::of(&proxy).get("/");
+    assert_eq!((answer.status(), answer.text()), (504, "the TLS handshake with the backend took too long\n"));
+    assert!(Duration::from_millis(50) < PATIENCE);
+}
+
+#[test]
+fn plain_answer_to_a_hello_is_no_answer() {
+    let authority = Authority::new();
+    let plain = Origin::talking(|socket| {
+        let mut reader = BufReader::new(socket);
+        let _ = reader.fill_buf();
+        let _ = reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes");
+    });
+    let proxy = proxy(&authority, &plain, "next.example");
+    let answer = Client::of(&proxy).get("/");
+    assert_eq!((answer.status(), answer.text()), (502, "the backend does not speak TLS as it should\n"));
+}
+
+#[test]
+fn connection_that_the_origin_closed_is_not_used_again() {
+    let authority = Authority::new();
+    let server = authority.server(&["next.example"], false);
+    let closing = Origin::talking(move |socket| {
+        let session = ServerConnection::new(Arc::clone(&server)).expect("a session");
+        let mut stream = BufReader::new(StreamOwned::new(session, socket));
+        if Message::read(&mut stream, false).is_some() {
+            let _ = stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes");
+            stream.get_mut().conn.send_close_notify();
+            let _ = stream.get_mut().flush();
+        }
+    });
+    let proxy = proxy(&authority, &closing, "next.example");
+    let mut client = Client::of(&proxy);
+    for nth in 1..=3 {
+        let answer = client.get("/");
+        assert_eq!((answer.status(), answer.text()), (200, "yes"));
+        eventually("it was another one", || closing.connections.load(std::sync::atomic::Ordering::SeqCst) == nth);
+    }
+}
+
+#[test]
+fn issuers_of_a_file_are_believed_beside_those_of_the_system_and_a_file_without_any_is_named() -> std::io::Result<()> {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("ca.pem");
+    let text = base64::engine::general_purpose::STANDARD.encode(&authority.root);
+    std::fs::write(&file, format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"))?;
+    let (origin, _) = origin(authority.server(&["next.example"], false));
+    let believed = Settings { origin_tls: OriginTls::of_system(Some(&file))?, ..settings() };
+    assert_eq!(Client::of(&serve(believed, to(&origin, "next.example"))).get("/").status(), 200);
+    for (text, why) in [("", "no certificate"), ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "")] {
+        std::fs::write(&file, text)?;
+        let error = OriginTls::of_system(Some(&file)).expect_err("nobody is in it").to_string();
+        assert!(error.contains("ca.pem: ") && error.contains(why), "{error}");
+    }
+    assert!(OriginTls::of_system(Some(&folder.path().join("gone.pem"))).is_err());
+    Ok(())
+}
