@@ -110,19 +110,27 @@ fn service(name: &str, upstream: &Upstream, targets: &[&Target], build: &mut Bui
     }
 }
 
-/// A Kong Service whose host is an address outside: a Service with that endpoint.
+/// A Kong Service whose host is outside: a Service with that address as its endpoint, or of that name.
 fn outside(place: usize, build: &mut Build<'_>, documents: &mut Vec<Document>) {
     let found = &build.kong.services[place];
     let Some(Place::Outside(host)) = build.place_of(place).cloned() else { return };
     let (at, port) = (found.at.clone(), found.port.unwrap_or(if found.tls { 443 } else { 80 }));
     let name = build.service(place);
+    let namespace = build.options.namespace.clone();
     let Ok(address) = host.parse::<IpAddr>() else {
-        let message =
-            format!("{} is outside of the cluster, and no address: give Service {name} EndpointSlices of its addresses.", plain(&host));
+        if !super::place::is_host(&host) {
+            let message = format!("{:?} is neither a DNS name nor an address, so there is no Service {name} of it.", plain(&host));
+            build.notes.decide(&at, "host", message);
+            return;
+        }
+        let message = format!("{} is outside of the cluster: serin's operator has to allow it, with --allow-external-hosts.", plain(&host));
         build.notes.decide(&at, "host", message);
+        let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+            "spec": {"type": "ExternalName", "externalName": host, "ports": [{"name": "http", "port": port}]}});
+        lies_in(&mut service, namespace.as_deref());
+        documents.push(Document::new(at.object.as_ref(), &service));
         return;
     };
-    let namespace = build.options.namespace.clone();
     documents.push(backend(&at, &name, namespace.as_deref(), port));
     let slice = slice(&format!("{name}-1"), namespace.as_deref(), &name, port, address.is_ipv4(), &[address]);
     documents.push(Document::new(at.object.as_ref(), &slice));

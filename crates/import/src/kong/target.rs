@@ -87,7 +87,7 @@ fn outside(
         let message = "Some routes preserve the client's Host and some do not; a release has one answer, and it preserves it.";
         build.notes.decide(&plugin.at, "config.upstream_host", message);
     }
-    let message = "It is outside of the cluster: serin's operator has to allow it. If it is an Upstream, give the file that holds it too.";
+    let message = "It is outside of the cluster: serin's operator has to allow it, with --allow-external-hosts. If it is an Upstream, give the file that holds it too.";
     build.notes.decide(&plugin.at, "config.upstream_host", message);
     Some(())
 }

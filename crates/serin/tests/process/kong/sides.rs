@@ -160,6 +160,31 @@ fn upstream_uri_takes_the_place_of_the_whole_path_and_the_query_stays() -> Resul
 }
 
 #[test]
+fn a_host_outside_is_reached_and_gets_the_host_that_kong_sends_or_the_clients_where_kong_preserves_it() -> Result<()> {
+    let config = |preserve: bool| {
+        move |stable: &serin_testkit::origin::Origin, canary: &serin_testkit::origin::Origin| {
+            let address = canary.address();
+            let plugin = json!({"percentage": 100, "upstream_host": address.ip(), "upstream_port": address.port()});
+            let mut config = with(&plugin, stable, canary);
+            config["services"][0]["routes"][0]["preserve_host"] = json!(preserve);
+            config
+        }
+    };
+    let moved = Moved::start(config(false))?;
+    moved.reaches("Promoted", "100")?;
+    let outside = moved.canary.address().to_string();
+    for (preserve, host) in [(false, outside.as_str()), (true, HOST)] {
+        moved.edit(config(preserve))?;
+        serin_testkit::eventually("it gets that host", crate::site::PATIENCE, || {
+            let answer = moved.ask(HOST, "/", &[])?;
+            ensure!((answer.header("x-origin"), answer.header("x-host")) == (Some("v2"), Some(host)), "{answer:?}");
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
 fn the_path_of_kongs_service_stands_before_that_of_each_request_on_both_sides() -> Result<()> {
     let config = |percentage: u32| {
         move |stable: &_, canary: &_| {
