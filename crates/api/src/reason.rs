@@ -15,7 +15,7 @@
 //! | Stalled | nothing goes on until someone acts | [`ABORTED`], [`NOT_ACCEPTED`]; [`NOT_STALLED`] |
 //!
 //! A Consumer and an AuthPolicy have the first four. Their ResolvedRefs may be False for [`SECRET_NOT_FOUND`], [`SECRET_KEY_NOT_FOUND`] and
-//! [`INVALID_SECRET`], and a Consumer's Programmed for [`NO_POLICY`].
+//! [`INVALID_SECRET`], an AuthPolicy's ResolvedRefs and Programmed for [`KEYS_NOT_FETCHED`], and a Consumer's Programmed for [`NO_POLICY`].
 //!
 //! Reasons before the semicolon stand with True, those after it with False; Accepted, ResolvedRefs, Programmed and Ready may be False for any
 //! of the latter.
@@ -99,6 +99,8 @@ reasons! {
     SECRET_KEY_NOT_FOUND = "SecretKeyNotFound";
     /// What the Secret holds is not what is asked for, such as a hash of a password or a JSON Web Key Set.
     INVALID_SECRET = "InvalidSecret";
+    /// A key set cannot be fetched, or what is there is none.
+    KEYS_NOT_FETCHED = "KeysNotFetched";
     /// No AuthPolicy looks for this Consumer.
     NO_POLICY = "NoPolicy";
     /// A workload does not exist.

@@ -6,6 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// More keys make each token without a key id too dear.
 const MOST_KEYS: usize = 64;
@@ -17,6 +18,7 @@ pub struct Jwks {
     pub(crate) keys: Vec<Key>,
     /// The text that it was read from tells two apart.
     text: Box<[u8]>,
+    missed: AtomicBool,
 }
 
 /// One key.
@@ -89,7 +91,17 @@ impl Jwks {
         if keys.is_empty() {
             return Err(JwksFault::NoneUsable);
         }
-        Ok(Self { keys, text: text.into() })
+        Ok(Self { keys, text: text.into(), missed: AtomicBool::new(false) })
+    }
+
+    /// A token named a key that is not here.
+    pub(crate) fn miss(&self) {
+        self.missed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a token named a key that is not here since this was last asked: the issuer may have other keys by now.
+    pub fn take_missed(&self) -> bool {
+        self.missed.swap(false, Ordering::Relaxed)
     }
 
     /// Whether anyone who may read the set may sign: so a set that was published must have none of those.

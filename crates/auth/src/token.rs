@@ -124,6 +124,9 @@ fn check_signature(keys: &Jwks, head: &Head, parts: &Parts<'_>) -> Result<(), To
             Ok(false) | Err(_) => fault = TokenFault::Signature,
         }
     }
+    if fault == TokenFault::UnknownKey && head.kid.is_some() {
+        keys.miss();
+    }
     Err(fault)
 }
 

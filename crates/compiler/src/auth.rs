@@ -1,10 +1,11 @@
 //! Who may ask what: AuthPolicies and Consumers to what the proxy authenticates by, and what their authors are told.
 //!
-//! It depends on these kinds and on Secrets alone, so it is kept until one of them changes: with ten thousand consumers the next table
+//! It depends on these kinds, on Secrets and on key sets alone, so it is kept until one of them changes: with ten thousand consumers the next table
 //! gets the same directories.
 
 mod consumers;
 mod declared;
+mod key_sets;
 mod policies;
 mod routes;
 mod secret;
@@ -13,7 +14,9 @@ use crate::key::Age;
 use crate::{Key, Objects, Options};
 pub use declared::{AnyAuthPolicy, AnyConsumer};
 pub(crate) use declared::{DeclaredAuthPolicy, DeclaredConsumer};
-use policies::Ruling;
+pub use key_sets::KeySetNeeds;
+pub(crate) use key_sets::{KeySet, KeySets};
+use policies::{Known, Ruling};
 pub(crate) use routes::{Applied, apply};
 pub use secret::SecretData;
 pub(crate) use secret::Secrets;
@@ -45,7 +48,7 @@ pub struct AuthPolicyOutcome {
 /// The Secrets that are read, by namespace.
 pub type SecretNeeds = BTreeMap<String, BTreeSet<String>>;
 
-/// All that follows from AuthPolicies, Consumers and Secrets.
+/// All that follows from AuthPolicies, Consumers, Secrets and key sets.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     options: Options,
@@ -59,7 +62,8 @@ impl Resolved {
         let reached = reached(objects, options);
         let secrets = Secrets::new(objects, options);
         let (directories, consumers) = consumers::resolve(objects, &secrets, &reached, &options.own_namespace);
-        let rulings = objects.auth_policies.values().map(|policy| policies::rule(policy, &secrets, &directories, &options.own_namespace));
+        let known = Known { secrets, key_sets: KeySets::new(objects, options) };
+        let rulings = objects.auth_policies.values().map(|policy| policies::rule(policy, &known, &directories, &options.own_namespace));
         Self { options: options.clone(), rulings: rulings.collect(), consumers: Arc::new(consumers) }
     }
 }

@@ -28,11 +28,11 @@ mod standing;
 mod unresolved;
 mod workloads;
 
-pub use auth::{AnyAuthPolicy, AnyConsumer, AuthPolicyOutcome, ConsumerOutcome, SecretData, SecretNeeds};
+pub use auth::{AnyAuthPolicy, AnyConsumer, AuthPolicyOutcome, ConsumerOutcome, KeySetNeeds, SecretData, SecretNeeds};
 pub use class::CONTROLLER;
 pub use compile::compile;
 pub use key::Key;
 pub use need::{Need, Needed};
 pub use objects::{AnyBackendPolicy, AnyRelease, Cached, Objects};
 pub use outcome::{Compiled, Edit, Options, ReleaseOutcome, RouteUse};
-pub use outside::{AllowedHosts, Resolution};
+pub use outside::{AllowedHosts, Resolution, special};

@@ -1,7 +1,7 @@
 //! The cache: the last seen state of every object that the compiler reads, and no more of it than it reads.
 
 use crate::Key;
-use crate::auth::{AnyAuthPolicy, AnyConsumer, DeclaredAuthPolicy, DeclaredConsumer, Resolved, SecretData};
+use crate::auth::{AnyAuthPolicy, AnyConsumer, DeclaredAuthPolicy, DeclaredConsumer, KeySet, Resolved, SecretData};
 use crate::backends::{ENDPOINTS, SERVICE_OF_SLICE};
 use crate::class;
 use crate::declared::Declared;
@@ -38,7 +38,9 @@ pub struct Objects {
     pub(crate) secrets: Shelf<SecretData>,
     /// Which Secrets were looked for.
     pub(crate) known_secrets: BTreeSet<Key>,
-    /// What follows from the four above, once somebody asked and until one of them changes.
+    /// What is known of key sets by URL.
+    pub(crate) key_sets: BTreeMap<String, KeySet>,
+    /// What follows from the five above, once somebody asked and until one of them changes.
     pub(crate) resolved: OnceLock<Arc<Resolved>>,
     pub(crate) deployments: Shelf<Workload>,
     pub(crate) stateful_sets: Shelf<Workload>,

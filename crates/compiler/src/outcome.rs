@@ -17,6 +17,8 @@ pub struct Options {
     pub standalone: bool,
     /// Hosts outside the cluster that may be sent to.
     pub external_hosts: Vec<AllowedHosts>,
+    /// Hosts that serin itself may call for an author, beside the Services of his namespace.
+    pub outbound: Vec<AllowedHosts>,
     /// Addresses of the API server, beside those that the cluster tells: nothing is ever sent there for anyone.
     pub api_server: Vec<IpAddr>,
 }

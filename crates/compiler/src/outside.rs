@@ -63,7 +63,7 @@ impl FromStr for AllowedHosts {
 }
 
 impl AllowedHosts {
-    fn allows(&self, host: &HostName) -> bool {
+    pub(crate) fn allows(&self, host: &HostName) -> bool {
         match (self, host) {
             (Self::Any, _) => true,
             (Self::Name(allowed), HostName::Dns(name)) => allowed == name,
@@ -165,18 +165,26 @@ impl Backends<'_> {
     /// with most of them too.
     pub(crate) fn forbidden(&self, ip: IpAddr) -> Option<&'static str> {
         let ip = ip.to_canonical();
-        let link_local = match ip {
-            IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
-            IpAddr::V6(v6) => v6.is_unicast_link_local(),
-        };
         match ip {
             _ if self.standalone => None,
             _ if ip.is_loopback() => Some("on loopback"),
-            _ if link_local => Some("link-local"),
-            _ if ip.is_unspecified() || ip.is_multicast() => Some("of no one host"),
             _ if self.api_server.contains(&ip) => Some("the API server's"),
-            _ => None,
+            _ => special(ip),
         }
+    }
+}
+
+/// What an address is that is no host of a network.
+pub fn special(ip: IpAddr) -> Option<&'static str> {
+    let ip = ip.to_canonical();
+    let link_local = match ip {
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    match ip {
+        _ if link_local => Some("link-local"),
+        _ if ip.is_unspecified() || ip.is_multicast() => Some("of no one host"),
+        _ => None,
     }
 }
 

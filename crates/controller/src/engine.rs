@@ -20,7 +20,9 @@ use k8s_openapi::api::core::v1::Secret;
 use release::{Seen, Tracked};
 use serde_json::Value;
 use serin_api::{Condition, Finding, reason};
-use serin_compiler::{AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Cached, Compiled, Key, Need, Needed, Objects, Options};
+use serin_compiler::{
+    AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Cached, Compiled, Key, KeySetNeeds, Need, Needed, Objects, Options,
+};
 use serin_compiler::{SecretNeeds, compile};
 use serin_proxy::Counters;
 use serin_routing::{Policies, Table};
@@ -42,6 +44,9 @@ pub struct Engine {
     /// The Secrets that are read, and whether that must be looked at again.
     secret_needs: SecretNeeds,
     secrets_may_differ: bool,
+    /// The key sets that are fetched, and whether that must be looked at again.
+    key_set_needs: KeySetNeeds,
+    key_sets_may_differ: bool,
     /// Names outside the cluster that are sent to, and whether they are others than before.
     names: BTreeSet<String>,
     names_differ: bool,
@@ -93,6 +98,8 @@ impl Engine {
             needs_may_differ: false,
             secret_needs: SecretNeeds::new(),
             secrets_may_differ: false,
+            key_set_needs: KeySetNeeds::default(),
+            key_sets_may_differ: false,
             names: BTreeSet::new(),
             names_differ: false,
             compiled: Compiled::default(),
@@ -112,8 +119,17 @@ impl Engine {
     pub fn apply(&mut self, update: Update) {
         let objects = &mut self.objects;
         self.stale |= match update {
-            Update::Service(delta) => take(objects, delta, &mut self.listed.services),
-            Update::EndpointSlice(delta) => take(objects, delta, &mut self.listed.slices),
+            // Both say where the API server is too.
+            Update::Service(delta) => {
+                let matters = take(objects, delta, &mut self.listed.services);
+                self.key_sets_may_differ |= matters;
+                matters
+            }
+            Update::EndpointSlice(delta) => {
+                let matters = take(objects, delta, &mut self.listed.slices);
+                self.key_sets_may_differ |= matters;
+                matters
+            }
             Update::Ingress(delta) => take(objects, delta, &mut self.listed.ingresses),
             Update::IngressClass(delta) => take(objects, delta, &mut self.listed.classes),
             Update::BackendPolicy(delta) => self.backend_policies.take(objects, delta, AnyBackendPolicy),
@@ -125,6 +141,7 @@ impl Engine {
             Update::AuthPolicy(delta) => {
                 let matters = self.auth_policies.take(objects, delta, &mut self.listed.auth_policies, AnyAuthPolicy);
                 self.secrets_may_differ |= matters;
+                self.key_sets_may_differ |= matters;
                 matters
             }
             Update::Consumer(delta) => {
@@ -147,6 +164,8 @@ impl Engine {
             }
             // A watch that several share sees all Secrets of its namespace: of one that is not among them it knows nothing.
             Update::Secret(named, Delta::Deleted(name)) => named.names.contains(&name.name) && objects.delete::<Secret>(&key(&name)),
+            // One that nobody names any more may still have been on its way.
+            Update::KeySet(url, answer) => self.key_set_needs.urls.contains(&url) && objects.take_key_set(url, answer),
             Update::Host(name, resolution) => objects.take_host(name, resolution),
             Update::Pod(namespace, delta) => take_needed(objects, Need { kind: Needed::Pods, namespace }, delta),
             Update::Deployment(namespace, delta) => take_needed(objects, Need { kind: Needed::Deployments, namespace }, delta),
@@ -188,6 +207,25 @@ impl Engine {
             }
         }
         Some(&self.secret_needs)
+    }
+
+    /// The key sets that must be fetched from now on, if they are others than before.
+    pub fn changed_key_sets(&mut self) -> Option<&KeySetNeeds> {
+        if !std::mem::take(&mut self.key_sets_may_differ) {
+            return None;
+        }
+        let needs = self.objects.key_set_needs(&self.options);
+        if needs == self.key_set_needs {
+            return None;
+        }
+        self.stale |= self.objects.keep_key_sets(&needs.urls);
+        self.key_set_needs = needs;
+        Some(&self.key_set_needs)
+    }
+
+    /// The key sets of which tokens named a key that they do not have, since this was last asked.
+    pub fn missed_key_sets(&self) -> impl Iterator<Item = &str> {
+        self.objects.missed_key_sets()
     }
 
     /// Which names outside the cluster are to be looked up from now on, if those are others than before.
@@ -249,7 +287,9 @@ impl Engine {
         let known = || self.objects.has_what_it_needs() && self.objects.has_secrets(&self.secret_needs) && !self.secrets_may_differ;
         let needed = || self.has_table() || self.options.standalone || (people() && known());
         let listed = services && slices && ingresses && classes && releases && auth_policies && consumers;
-        listed && self.backend_policies.is_listed() && needed()
+        // A fetch is bounded, so this wait is.
+        let fetched = || self.has_table() || self.objects.knows_key_sets(&self.options);
+        listed && self.backend_policies.is_listed() && needed() && fetched()
     }
 
     /// The table of what is known now, if it is another one than the last. Equal input, equal table, no swap.

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod engine;
 mod events;
 pub mod explain;
+pub mod key_sets;
 pub mod kind;
 pub mod names;
 pub mod outside;

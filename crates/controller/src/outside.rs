@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 pub struct Outside {
     /// `--allow-external-hosts`.
     pub allowed: Vec<AllowedHosts>,
+    /// `--outbound-allow`: hosts that serin itself may call.
+    pub called: Vec<AllowedHosts>,
     /// `--dns-servers`; none: those of /etc/resolv.conf.
     pub dns_servers: Vec<SocketAddr>,
 }

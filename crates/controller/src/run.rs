@@ -2,6 +2,7 @@
 
 use crate::admin::{Ask, Name, Refusal};
 use crate::engine::Engine;
+use crate::key_sets::KeySets;
 use crate::kind::Kind;
 use crate::names::{Lookup, Names};
 use crate::update::{StatusWrite, Update};
@@ -69,7 +70,7 @@ pub enum Input {
 /// `ready` says what readiness means beyond a served table.
 pub async fn run(
     mut world: impl World,
-    mut names: Names<impl Lookup>,
+    (mut names, mut key_sets): (Names<impl Lookup>, KeySets),
     mut engine: Engine,
     proxy: &Proxy,
     mut asks: mpsc::Receiver<Ask>,
@@ -91,6 +92,7 @@ pub async fn run(
                 None => return,
             },
             update = names.next() => engine.apply(update),
+            update = key_sets.next() => engine.apply(update),
             Some(ask) = asks.recv() => answer(ask, &mut world, &engine, proxy, ready),
             _ = ticks.tick() => {}
         }
@@ -100,6 +102,10 @@ pub async fn run(
         if let Some(needs) = engine.changed_secret_needs() {
             world.need_secrets(needs);
         }
+        if let Some(needs) = engine.changed_key_sets() {
+            key_sets.are(needs);
+        }
+        engine.missed_key_sets().for_each(|url| key_sets.hurry(url));
         let begun = Instant::now();
         let next = engine.rebuild();
         if let Some(changed) = engine.changed_names() {

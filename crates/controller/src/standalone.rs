@@ -8,6 +8,7 @@ pub mod store;
 mod world;
 
 use crate::engine::Engine;
+use crate::key_sets::KeySets;
 use crate::outside::Outside;
 use crate::{admin, run};
 use anyhow::Context;
@@ -74,6 +75,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standalone> {
     );
     let files = world::Files::open(settings.manifests, settings.state)?;
     let listen = settings.proxy.listen;
+    let key_sets = KeySets::new(true, settings.proxy.origin_tls.clone());
     let proxy = Proxy::start(settings.proxy).with_context(|| format!("--http {listen}"))?;
     let listener = TcpListener::bind(settings.admin).await.with_context(|| format!("--admin {}", settings.admin))?;
     let (http, admin) = (proxy.local_addr(), listener.local_addr()?);
@@ -81,9 +83,15 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standalone> {
     let (asks, asked) = mpsc::channel(64);
     let serves = Arc::clone(&proxy);
     let names = settings.outside.names();
-    let external_hosts = settings.outside.allowed;
-    let engine = Engine::new(Options { own_namespace: OWN_NAMESPACE.to_owned(), standalone: true, external_hosts, api_server: Vec::new() });
-    let controller = tokio::spawn(async move { run::run(files, names, engine, &serves, asked, Engine::is_settled).await });
+    let (external_hosts, outbound) = (settings.outside.allowed, settings.outside.called);
+    let engine = Engine::new(Options {
+        own_namespace: OWN_NAMESPACE.to_owned(),
+        standalone: true,
+        external_hosts,
+        outbound,
+        api_server: Vec::new(),
+    });
+    let controller = tokio::spawn(async move { run::run(files, (names, key_sets), engine, &serves, asked, Engine::is_settled).await });
     Ok(Standalone { proxy, http, admin, tasks: [controller, tokio::spawn(admin::serve(listener, asks))] })
 }
 

@@ -36,6 +36,8 @@ pub enum Update {
     Secret(Arc<Named>, Delta<Secret>),
     /// Of what a name outside the cluster stands for.
     Host(String, Resolution),
+    /// The text that is at the URL of a key set, or why there is none.
+    KeySet(String, Result<Vec<u8>, String>),
     /// Of the Pods of one namespace, which a release asked for; of each only metadata.
     Pod(String, Delta<Pod>),
     /// Of the Deployments of one namespace, which a release asked for.

@@ -1,11 +1,13 @@
 //! TLS to origins: whom serin believes to be who they say they are.
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// How TLS is spoken to origins: 1.2 and 1.3, and a certificate is verified against the name that it is asked for, always.
@@ -58,6 +60,15 @@ impl OriginTls {
         let mut config = versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// A session with this host, a name or an address.
+    ///
+    /// # Errors
+    /// When the host is neither, or is not who it should be.
+    pub async fn connect(&self, host: &str, socket: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        self.0.connect(name, socket).await
     }
 
     pub(crate) fn connector(&self) -> &TlsConnector {

@@ -48,6 +48,10 @@ pub(crate) struct OutsideOptions {
     /// loopback always. Default: none.
     #[arg(long, env = "SERIN_ALLOW_EXTERNAL_HOSTS", value_name = "PATTERN,...", value_delimiter = ',')]
     allow_external_hosts: Vec<AllowedHosts>,
+    /// Hosts that serin itself may call for the author of an object, beside the Services of his namespace: key sets by `jwks.url`. Patterns as
+    /// those of --allow-external-hosts; never loopback (but without a cluster), link-local and the API server. Default: none.
+    #[arg(long, env = "SERIN_OUTBOUND_ALLOW", value_name = "PATTERN,...", value_delimiter = ',')]
+    outbound_allow: Vec<AllowedHosts>,
     /// DNS servers that are asked for those names, as ADDRESS:PORT. Default: those of /etc/resolv.conf.
     #[arg(long, env = "SERIN_DNS_SERVERS", value_name = "ADDR,...", value_delimiter = ',')]
     dns_servers: Vec<SocketAddr>,
@@ -55,7 +59,7 @@ pub(crate) struct OutsideOptions {
 
 impl OutsideOptions {
     pub(crate) fn read(&self) -> Outside {
-        Outside { allowed: self.allow_external_hosts.clone(), dns_servers: self.dns_servers.clone() }
+        Outside { allowed: self.allow_external_hosts.clone(), called: self.outbound_allow.clone(), dns_servers: self.dns_servers.clone() }
     }
 }
 

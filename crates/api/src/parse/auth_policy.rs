@@ -65,10 +65,7 @@ fn key(raw: KeyAuthSpec, field: &str, report: &mut Report) -> Option<Method> {
 fn jwt(raw: JwtSpec, field: &str, report: &mut Report) -> Option<Method> {
     let jwks = match (raw.jwks.secret_ref, raw.jwks.url) {
         (Some(secret), None) => Jwks::Secret(SecretKey { name: secret.name, key: secret.key }),
-        (None, Some(url)) => {
-            report.not_implemented(&format!("{field}.jwks.url"));
-            Jwks::Url(url)
-        }
+        (None, Some(url)) => Jwks::Url(url),
         _ => {
             report.invalid(&format!("{field}.jwks"), "jwks is exactly one of secretRef and url. Keep one.");
             return None;

@@ -62,6 +62,18 @@ impl DeclaredAuthPolicy {
         Self { age: Age::new(parsed.metadata.created, &key), parsed, key }
     }
 
+    /// The key sets that it names by URL, each with the number of its method.
+    pub(crate) fn key_sets(&self) -> impl Iterator<Item = (usize, &str)> {
+        let methods = self.parsed.policy.iter().flat_map(|policy| &policy.methods).enumerate();
+        methods.filter_map(|(index, method)| match method {
+            Method::Jwt(jwt) => match &jwt.jwks {
+                Jwks::Url(url) => Some((index, url.as_str())),
+                Jwks::Secret(_) => None,
+            },
+            Method::Key { .. } | Method::Basic { .. } | Method::TrustedHeaders { .. } => None,
+        })
+    }
+
     /// The Secrets that it names.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.parsed.policy.iter().flat_map(|policy| &policy.methods).filter_map(|method| match method {

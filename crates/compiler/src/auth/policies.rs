@@ -2,7 +2,7 @@
 
 use super::consumers::Directories;
 use super::secret::{self, Secrets};
-use super::{DeclaredAuthPolicy, Order, Rank};
+use super::{DeclaredAuthPolicy, KeySets, Order, Rank};
 use crate::{Key, scope};
 use http::HeaderName;
 use serin_api::auth;
@@ -24,7 +24,13 @@ pub(crate) struct Ruling {
     pub(crate) findings: Vec<Finding>,
 }
 
-pub(crate) fn rule(declared: &DeclaredAuthPolicy, secrets: &Secrets<'_>, directories: &Directories, own_namespace: &str) -> Ruling {
+/// What policies refer to.
+pub(crate) struct Known<'o> {
+    pub(crate) secrets: Secrets<'o>,
+    pub(crate) key_sets: KeySets<'o>,
+}
+
+pub(crate) fn rule(declared: &DeclaredAuthPolicy, known: &Known<'_>, directories: &Directories, own_namespace: &str) -> Ruling {
     let (key, mut findings) = (&declared.key, declared.parsed.findings.clone());
     let mut scope = declared.parsed.scope.clone();
     if scope.is_none() && is_unreadable(&findings) {
@@ -40,7 +46,7 @@ pub(crate) fn rule(declared: &DeclaredAuthPolicy, secrets: &Secrets<'_>, directo
     let policy = declared.parsed.policy.as_ref().map(|policy| {
         let methods = policy.methods.iter().enumerate();
         let methods = methods.filter_map(|(index, method)| {
-            let method = self::method(method, &key.namespace, &format!("spec.methods[{index}]"), secrets);
+            let method = self::method(method, &key.namespace, &format!("spec.methods[{index}]"), known);
             method.map_err(|finding| findings.push(finding)).ok()
         });
         Policy {
@@ -54,6 +60,8 @@ pub(crate) fn rule(declared: &DeclaredAuthPolicy, secrets: &Secrets<'_>, directo
     let rank = scope.as_ref().map_or(Rank::Everything, rank);
     let resolved_scope = scope.as_ref().map(scope::describe).unwrap_or_default();
     let policy = policy.filter(|_| findings.is_empty()).map(Arc::new);
+    // These close nothing.
+    findings.extend(known.key_sets.stale(declared));
     Ruling { key: key.clone(), order: Order { rank, age: declared.age.clone() }, scope, policy, resolved_scope, findings }
 }
 
@@ -73,7 +81,7 @@ fn rank(scope: &Scope) -> Rank {
     }
 }
 
-fn method(method: &auth::Method, namespace: &str, field: &str, secrets: &Secrets<'_>) -> Result<Method, Finding> {
+fn method(method: &auth::Method, namespace: &str, field: &str, known: &Known<'_>) -> Result<Method, Finding> {
     match method {
         auth::Method::Key { headers, query } => {
             let headers = headers.iter().map(|header| name(header, field)).collect::<Result<_, _>>()?;
@@ -83,7 +91,7 @@ fn method(method: &auth::Method, namespace: &str, field: &str, secrets: &Secrets
         auth::Method::Jwt(jwt) => Ok(Method::Jwt(Jwt {
             issuer: jwt.issuer.clone(),
             audiences: jwt.audiences.clone(),
-            keys: Arc::new(keys(&jwt.jwks, namespace, &format!("{field}.jwt.jwks"), secrets)?),
+            keys: keys(&jwt.jwks, namespace, &format!("{field}.jwt.jwks"), known)?,
             consumer_claim: jwt.consumer_claim.clone(),
             groups_claim: jwt.groups_claim.clone(),
         })),
@@ -103,16 +111,13 @@ fn name(text: &str, field: &str) -> Result<HeaderName, Finding> {
     })
 }
 
-fn keys(jwks: &auth::Jwks, namespace: &str, field: &str, secrets: &Secrets<'_>) -> Result<Jwks, Finding> {
+fn keys(jwks: &auth::Jwks, namespace: &str, field: &str, known: &Known<'_>) -> Result<Arc<Jwks>, Finding> {
     match jwks {
         auth::Jwks::Secret(auth::SecretKey { name, key }) => {
             let field = format!("{field}.secretRef");
-            let value = secrets.value(namespace, name, key, &field)?;
-            Jwks::parse(value).map_err(|fault| secret::invalid(namespace, name, key, &field, fault))
+            let value = known.secrets.value(namespace, name, key, &field)?;
+            Jwks::parse(value).map(Arc::new).map_err(|fault| secret::invalid(namespace, name, key, &field, fault))
         }
-        auth::Jwks::Url(_) => {
-            let (field, message) = (format!("{field}.url"), "This version of serin fetches no keys. Put them into a Secret.".to_owned());
-            Err(Finding { condition: Condition::Accepted, reason: reason::NOT_IMPLEMENTED, field, message })
-        }
+        auth::Jwks::Url(url) => known.key_sets.keys(url, namespace, &format!("{field}.url")),
     }
 }

@@ -31,6 +31,7 @@ fn each_case_compiles_to_its_golden() -> io::Result<()> {
             standalone: name.starts_with("standalone"),
             own_namespace: "serin-system".to_owned(),
             external_hosts: ["*.example", "203.0.113.0/24"].map(|text| text.parse().expect("a pattern")).into(),
+            outbound: vec!["id.example".parse().expect("a pattern")],
             api_server: vec!["203.0.113.9".parse().expect("an address")],
         };
         let compiled = compile(&objects(&text, &options), &options);
@@ -58,6 +59,7 @@ fn objects(text: &str, options: &Options) -> Objects {
             "Ingress" => objects.apply(read::<Ingress>(document)),
             "IngressClass" => objects.apply(read::<IngressClass>(document)),
             "Resolution" => resolved(&mut objects, &document),
+            "KeySet" => fetched(&mut objects, &document),
             "BackendPolicy" => objects.apply(AnyBackendPolicy(document)),
             "Secret" => {
                 let secret = read::<Secret>(document);
@@ -79,6 +81,13 @@ fn resolved(objects: &mut Objects, document: &Value) -> bool {
     let addresses = texts.map(|ip| ip.parse().expect("an address")).collect();
     let name = document["name"].as_str().expect("a name").to_owned();
     objects.take_host(name, Resolution { addresses, failure: document["failure"].as_str().map(str::to_owned) })
+}
+
+/// What came of a URL, which no object tells.
+fn fetched(objects: &mut Objects, document: &Value) -> bool {
+    let text = |field: &str| document[field].as_str().map(str::to_owned);
+    let answer = text("text").map(String::into_bytes).ok_or_else(|| text("failure").expect("a text or a failure"));
+    objects.take_key_set(text("url").expect("a URL"), answer)
 }
 
 fn apply_release(objects: &mut Objects, mut document: Value, options: &Options) -> bool {

@@ -3,6 +3,7 @@
 use super::world::Cluster;
 use super::{ServerClock, client, events::Events, lease, watch, writer::StatusWriter};
 use crate::engine::Engine;
+use crate::key_sets::KeySets;
 use crate::outside::Outside;
 use crate::{admin, run};
 use anyhow::Context;
@@ -59,6 +60,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let names = settings.outside.names();
     let client = client(config)?;
     let listen = settings.proxy.listen;
+    let key_sets = KeySets::new(false, settings.proxy.origin_tls.clone());
     let proxy = Arc::new(Proxy::start(settings.proxy).with_context(|| format!("--http {listen}"))?);
     let listener = TcpListener::bind(settings.admin).await.with_context(|| format!("--admin {}", settings.admin))?;
     let (http, admin) = (proxy.local_addr(), listener.local_addr()?);
@@ -83,9 +85,10 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let (asks, asked) = mpsc::channel(64);
     let serves = Arc::clone(&proxy);
     let controller = tokio::spawn(async move {
-        let engine = Engine::new(Options { own_namespace, standalone: false, external_hosts: settings.outside.allowed, api_server });
+        let (external_hosts, outbound) = (settings.outside.allowed, settings.outside.called);
+        let engine = Engine::new(Options { own_namespace, standalone: false, external_hosts, outbound, api_server });
         tokio::select! {
-            () = run::run(world, names, engine, &serves, asked, Engine::has_table) => {}
+            () = run::run(world, (names, key_sets), engine, &serves, asked, Engine::has_table) => {}
             // A watch ends only when nobody takes its updates any more, or by a panic: without it the table would grow old unseen.
             _ = watches.join_next() => {}
         }

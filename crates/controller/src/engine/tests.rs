@@ -45,6 +45,22 @@ fn the_first_table_waits_until_each_secret_that_is_named_was_looked_for() {
 }
 
 #[test]
+fn the_first_table_waits_until_each_key_set_that_is_named_was_tried() {
+    let mut engine = Engine::new(Options::default());
+    listed(&mut engine);
+    let mut by_url = policy("jwks");
+    by_url["spec"]["methods"][0]["jwt"]["jwks"] = json!({"url": "http://issuer.shop.svc/jwks"});
+    engine.apply(Update::Consumer(Delta::Listed(Vec::new())));
+    engine.apply(Update::AuthPolicy(Delta::Listed(vec![by_url])));
+    assert!(engine.changed_key_sets().is_some_and(|needs| needs.urls.contains("http://issuer.shop.svc/jwks")));
+    assert!(!serves(&mut engine), "it is not fetched");
+    engine.apply(Update::KeySet("http://elsewhere.shop.svc/jwks".to_owned(), Err("nobody answers".to_owned())));
+    assert!(!serves(&mut engine), "that is another one");
+    engine.apply(Update::KeySet("http://issuer.shop.svc/jwks".to_owned(), Err("nobody answers".to_owned())));
+    assert!(serves(&mut engine), "that nobody answers is known");
+}
+
+#[test]
 fn consumers_that_cannot_be_read_are_waited_for_only_where_a_policy_needs_them() {
     for (policies, served) in [(Vec::new(), true), (vec![policy("jwks")], false)] {
         let mut engine = Engine::new(Options::default());

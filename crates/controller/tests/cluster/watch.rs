@@ -86,8 +86,9 @@ fn told(update: Update) -> String {
         Update::Consumer(delta) => word("Consumer", delta, named_so),
         Update::AuthPolicy(delta) => word("AuthPolicy", delta, named_so),
         Update::Unreadable(kind) => format!("?{}", kind.name()),
-        // No watch tells of names.
+        // No watch tells of names and of key sets.
         Update::Host(name, _) => format!("+Host {name}"),
+        Update::KeySet(url, _) => format!("+KeySet {url}"),
         // A list says of those that were asked for which are there.
         Update::Secret(asked, delta) => {
             let many = if asked.names.len() > 1 { "many of " } else { "" };

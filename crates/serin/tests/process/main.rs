@@ -15,6 +15,7 @@ mod fields;
 mod hostile;
 mod hosts;
 mod identities;
+mod key_sets;
 mod kong;
 mod metrics;
 mod offline;
