@@ -5,12 +5,14 @@ use anyhow::{Result, ensure};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use serin_testkit::ask::get;
 use serin_testkit::eventually;
 use serin_testkit::manifests::document;
 use serin_testkit::origin::LABEL;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,17 +24,24 @@ struct Issuer {
 
 impl Issuer {
     fn start(answer: Vec<u8>) -> Result<Self> {
+        Self::start_with(answer, None)
+    }
+
+    /// By TLS, if there is a certificate.
+    fn start_with(answer: Vec<u8>, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let (address, answer) = (listener.local_addr()?, Arc::new(Mutex::new(Some(answer))));
         let answers = Arc::clone(&answer);
         // It ends with the process of the test.
         std::thread::spawn(move || {
-            for mut socket in listener.incoming().flatten() {
+            for socket in listener.incoming().flatten() {
                 let Some(answer) = answers.lock().unwrap_or_else(PoisonError::into_inner).clone() else { continue };
-                let head = BufReader::new(&socket).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
-                // One who asks and goes away is none of its business.
-                if head.count() > 0 {
-                    let _ = socket.write_all(&answer);
+                match &tls {
+                    None => reply(socket, &answer),
+                    Some(tls) => {
+                        let session = ServerConnection::new(Arc::clone(tls)).expect("a session");
+                        reply(StreamOwned::new(session, socket), &answer);
+                    }
                 }
             }
         });
@@ -45,6 +54,14 @@ impl Issuer {
 
     fn url(&self) -> String {
         format!("http://{}/jwks", self.address)
+    }
+}
+
+/// One who asks and goes away, or does not believe in us, is none of its business.
+fn reply(mut stream: impl Read + Write, answer: &[u8]) {
+    let head = BufReader::new(&mut stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+    if head.count() > 0 {
+        let _ = stream.write_all(answer).and_then(|()| stream.flush());
     }
 }
 
@@ -155,5 +172,31 @@ fn what_is_no_key_set_closes_the_scope_and_is_told_without_its_text() -> Result<
     until(&site, &good.token(), "v1")?;
     let told = site.running.process.log();
     ensure!(!told.contains("s3cret") && !told.contains("MDEyMzQ1"), "{told}");
+    Ok(())
+}
+
+#[test]
+fn by_https_the_certificate_is_verified_for_the_host() -> Result<()> {
+    let key = rcgen::KeyPair::generate()?;
+    let certificate = rcgen::CertificateParams::new(["localhost".to_owned()])?.self_signed(&key)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
+    let tls = versions.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private)?;
+    let signer = Signer::new("1")?;
+    let issuer = Issuer::start_with(signer.published(), Some(Arc::new(tls)))?;
+    let folder = tempfile::tempdir()?;
+    let believed = folder.path().join("issuers.pem");
+    let text = base64::engine::general_purpose::STANDARD.encode(certificate.der());
+    std::fs::write(&believed, format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"))?;
+
+    let site = Site::start_with(&spec(&json!({"strategy": {"percentage": 0}})), &["--upstream-ca", &believed.to_string_lossy()])?;
+    // The certificate is for the name, and not for the address.
+    site.write("policy.yaml", &policy("tokens", &format!("https://{}/jwks", issuer.address)))?;
+    site.tells("127.0.0.1 is not believed by TLS")?;
+    until(&site, &signer.token(), "503")?;
+    site.write("policy.yaml", &policy("tokens", &format!("https://localhost:{}/jwks", issuer.address.port())))?;
+    until(&site, &signer.token(), "v1")?;
+    assert_eq!(asked(&site, &Signer::new("1")?.token())?, "401");
     Ok(())
 }
