@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use serin_api::{ConditionsStatus, Finding};
 use serin_compiler::{Cached, Key, Objects};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a write may be on its way before the object is looked at again.
 const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(15);
@@ -49,7 +49,7 @@ impl Told {
             Delta::Deleted(name) => self.delete::<K>(cache, &super::key(&name)),
             Delta::Listed(items) => {
                 self.listed = true;
-                let listed: Vec<Key> = items.iter().map(super::release::key_of).collect();
+                let listed: BTreeSet<Key> = items.iter().map(super::release::key_of).collect();
                 let gone: Vec<Key> = self.objects.keys().filter(|key| !listed.contains(key)).cloned().collect();
                 let matters = gone.iter().fold(false, |matters, key| self.delete::<K>(cache, key) | matters);
                 items.into_iter().fold(matters, |matters, item| self.apply(cache, item, as_read) | matters)
