@@ -1,5 +1,6 @@
 //! Services by name and port.
 
+use crate::app_protocol::{Spoken, spoken};
 use crate::outside::{self, AllowedHosts, external_name};
 use crate::policies::{self, DeclaredPolicy};
 use crate::unresolved::{Unresolved, and};
@@ -184,17 +185,16 @@ impl<'o> Backends<'o> {
     }
 }
 
-/// Where a port of an alias is at the host, and whether by TLS: its `targetPort`, here as elsewhere, and by TLS when `appProtocol` says so,
-/// else on 443.
-pub(crate) fn external_port(service: &Service, port: u16) -> (u16, bool) {
+/// Where a port of an alias is at the host: its `targetPort`, here as elsewhere; and how it is spoken to there: as `appProtocol` says, else by
+/// TLS on 443.
+pub(crate) fn external_port(service: &Service, port: u16) -> (u16, Spoken) {
     let declared = ports(service).into_iter().find(|(number, _)| *number == port).map(|(_, declared)| declared);
     let target = declared.and_then(|declared| match declared.target_port.as_ref()? {
         IntOrString::Int(target) => number(*target),
         IntOrString::String(_) => None,
     });
     let port = target.unwrap_or(port);
-    let said = declared.and_then(|declared| declared.app_protocol.as_deref());
-    (port, said.map_or(port == 443, |said| said.eq_ignore_ascii_case("https")))
+    (port, declared.and_then(spoken).unwrap_or(Spoken { tls: port == 443, ..Spoken::default() }))
 }
 
 /// The TCP ports of a Service whose number is one.

@@ -1,8 +1,10 @@
 //! The endpoints of a Service, and which of them are a side's.
 
+use crate::Key;
+use crate::app_protocol::{Spoken, spoken};
 use crate::backends::{Backends, Part, Target, is_tcp, number, ports};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
-use serin_routing::config::Backend;
+use serin_routing::config::{Backend, Tls};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -69,7 +71,23 @@ impl<'o> Backends<'o> {
         }
         draining.retain(|address| !ready.contains(address));
         let (ready, draining) = (ready.into_iter().collect(), draining.into_iter().collect());
-        Backend { name: target.to_string(), ready, draining, path: self.path(&target.service), ..Backend::default() }
+        let Spoken { protocol, tls } = self.spoken(target).unwrap_or_default();
+        let Key { namespace, name } = &target.service;
+        Backend {
+            name: target.to_string(),
+            ready,
+            draining,
+            path: self.path(&target.service),
+            protocol,
+            // The name by which other pods reach it.
+            tls: tls.then(|| Tls::of(format!("{name}.{namespace}.svc"))),
+            ..Backend::default()
+        }
+    }
+
+    fn spoken(&self, target: &Target) -> Option<Spoken> {
+        let service = self.objects.services.get(&target.service)?;
+        ports(service).into_iter().find(|(number, _)| *number == target.port).and_then(|(_, port)| spoken(port))
     }
 
     fn members(&self, target: &Target) -> Vec<Member<'o>> {

@@ -4,6 +4,7 @@
 //! came. One bad object harms only itself: it becomes a [`serin_api::Finding`], and every other route goes on. Not here: a watch, a
 //! clock, a write.
 
+mod app_protocol;
 mod auth;
 mod backends;
 mod canary;

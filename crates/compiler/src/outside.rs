@@ -3,13 +3,14 @@
 //! They are sent to only where the operator allowed it, and never to what only this host or the API server should reach: that is asked
 //! of each address that a name stands for at this moment, and those addresses are the ones that are used.
 
+use crate::app_protocol::Spoken;
 use crate::backends::{Backends, Part, Target, external_port};
 use crate::unresolved::Unresolved;
 use crate::{Key, Objects};
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Service;
 use serin_api::release::{Host, HostName};
-use serin_routing::config::Backend;
+use serin_routing::config::{Backend, Protocol, Tls};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -41,6 +42,7 @@ pub struct Resolution {
 pub(crate) struct Outside {
     pub(crate) host: Host,
     pub(crate) port: u16,
+    pub(crate) protocol: Protocol,
 }
 
 impl FromStr for AllowedHosts {
@@ -102,13 +104,13 @@ impl Backends<'_> {
     /// Where a target is outside the cluster; `None`: it is within.
     pub(crate) fn outside(&self, target: &Target) -> Option<Outside> {
         match &target.part {
-            Part::Outside(host) => Some(Outside { host: host.clone(), port: target.port }),
+            Part::Outside(host) => Some(Outside { host: host.clone(), port: target.port, protocol: Protocol::Http1 }),
             Part::Selected(_) | Part::Others(_) => None,
             Part::Whole => {
                 let service = self.objects.services.get(&target.service)?;
                 let name = HostName::parse(external_name(service)?)?;
-                let (port, tls) = external_port(service, target.port);
-                Some(Outside { host: Host { name, tls, preserve: false }, port })
+                let (port, Spoken { protocol, tls }) = external_port(service, target.port);
+                Some(Outside { host: Host { name, tls, preserve: false }, port, protocol })
             }
         }
     }
@@ -138,7 +140,7 @@ impl Backends<'_> {
 
     /// A target outside, as the proxy serves it.
     pub(crate) fn backend_outside(&self, target: &Target, outside: &Outside) -> Backend {
-        let Outside { host, port } = outside;
+        let Outside { host, port, protocol } = outside;
         let ips: Vec<IpAddr> = match &host.name {
             _ if self.refusal(&host.name).is_some() => Vec::new(),
             HostName::Ip(ip) => vec![*ip],
@@ -156,7 +158,8 @@ impl Backends<'_> {
             ready,
             path: self.path(&target.service),
             host: (!host.preserve).then_some(authority),
-            tls: host.tls.then(|| host.name.to_string()),
+            protocol: *protocol,
+            tls: host.tls.then(|| Tls::of(host.name.to_string())),
             ..Backend::default()
         }
     }

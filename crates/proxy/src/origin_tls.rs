@@ -3,16 +3,29 @@
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use serin_routing::config::{Protocol, Tls};
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{Connect, TlsConnector};
 
 /// How TLS is spoken to origins: 1.2 and 1.3, and a certificate is verified against the name that it is asked for, always.
 #[derive(Clone)]
-pub struct OriginTls(TlsConnector);
+pub struct OriginTls {
+    /// Offers HTTP/1.1.
+    http1: Arc<ClientConfig>,
+}
+
+/// Whom a backend must show itself to be, and what is offered to it. Two are one when they ask for the same.
+pub(crate) struct Trust {
+    name: ServerName<'static>,
+    protocol: Protocol,
+    issuers: Option<Arc<str>>,
+    connector: TlsConnector,
+}
 
 impl OriginTls {
     /// Believes those whose certificates these issued. With none it believes nobody.
@@ -58,8 +71,8 @@ impl OriginTls {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let mut config = versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        config.alpn_protocols = offered(Protocol::Http1);
+        Ok(Self { http1: Arc::new(config) })
     }
 
     /// A session with this host, a name or an address.
@@ -68,12 +81,62 @@ impl OriginTls {
     /// When the host is neither, or is not who it should be.
     pub async fn connect(&self, host: &str, socket: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        self.0.connect(name, socket).await
+        TlsConnector::from(Arc::clone(&self.http1)).connect(name, socket).await
     }
 
-    pub(crate) fn connector(&self) -> &TlsConnector {
-        &self.0
+    /// Whom a backend must show itself to be. `None` when its name is none, or its issuers cannot be read: then it is spoken to by nobody.
+    pub(crate) fn trust(&self, tls: &Tls, protocol: Protocol) -> Option<Trust> {
+        let name = ServerName::try_from(tls.name.clone()).ok()?;
+        let own = match &tls.issuers {
+            None => self.clone(),
+            Some(pem) => {
+                let issuers = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>().ok()?;
+                Self::with_roots(issuers).ok()?
+            }
+        };
+        let mut config = own.http1;
+        if protocol != Protocol::Http1 {
+            Arc::make_mut(&mut config).alpn_protocols = offered(protocol);
+        }
+        Some(Trust { name, protocol, issuers: tls.issuers.clone(), connector: config.into() })
     }
+}
+
+impl Trust {
+    pub(crate) fn connect(&self, socket: TcpStream) -> Connect<TcpStream> {
+        self.connector.connect(self.name.clone(), socket)
+    }
+}
+
+impl PartialEq for Trust {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.protocol, &self.issuers) == (&other.name, other.protocol, &other.issuers)
+    }
+}
+
+impl Eq for Trust {}
+
+impl Hash for Trust {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Two that differ only by their issuers are rare, and the text of those is long.
+        self.name.hash(state);
+    }
+}
+
+impl std::fmt::Debug for Trust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trust").field("name", &self.name).field("protocol", &self.protocol).finish_non_exhaustive()
+    }
+}
+
+/// What is offered by ALPN (RFC 7301).
+fn offered(protocol: Protocol) -> Vec<Vec<u8>> {
+    let names: &[&[u8]] = match protocol {
+        Protocol::Http1 => &[b"http/1.1"],
+        Protocol::Http2 => &[b"h2"],
+        Protocol::Negotiated => &[b"h2", b"http/1.1"],
+    };
+    names.iter().map(|name| name.to_vec()).collect()
 }
 
 impl Default for OriginTls {

@@ -2,11 +2,11 @@
 
 use crate::failure::Failure;
 use crate::origin::{Answer, Connection, Stream, Upload};
-use crate::origin_tls::OriginTls;
+use crate::origin_tls::Trust;
 use crate::settings::{Limits, Timeouts};
 use foldhash::fast::RandomState;
 use http::Response;
-use rustls::pki_types::ServerName;
+use serin_routing::config::Protocol;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -30,7 +30,6 @@ pub(crate) struct Pool {
     timeouts: Timeouts,
     limits: Limits,
     open: Arc<OpenConnections>,
-    tls: OriginTls,
     idle: RefCell<HashMap<Endpoint, Vec<Idle>, RandomState>>,
     made: Cell<u64>,
     /// When idle connections were looked through last. That is near enough to tell how long one is idle, and costs no look at the clock.
@@ -48,8 +47,9 @@ struct Idle {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
-    /// The name that the certificate must be for; none without TLS.
-    pub(crate) tls: Option<ServerName<'static>>,
+    pub(crate) protocol: Protocol,
+    /// Who it must be; none without TLS.
+    pub(crate) tls: Option<Rc<Trust>>,
 }
 
 /// One of the open connections to an endpoint.
@@ -90,8 +90,8 @@ impl Drop for Permit {
 
 impl Pool {
     /// An empty pool.
-    pub(crate) fn new(timeouts: Timeouts, limits: Limits, tls: OriginTls, open: Arc<OpenConnections>) -> Self {
-        Self { timeouts, limits, open, tls, idle: RefCell::default(), made: Cell::default(), now: Cell::new(Instant::now()) }
+    pub(crate) fn new(timeouts: Timeouts, limits: Limits, open: Arc<OpenConnections>) -> Self {
+        Self { timeouts, limits, open, idle: RefCell::default(), made: Cell::default(), now: Cell::new(Instant::now()) }
     }
 
     /// Sends a request to an endpoint and waits for the head of the response.
@@ -121,8 +121,8 @@ impl Pool {
         socket.set_nodelay(true).map_err(connect_failure)?;
         let stream = match &endpoint.tls {
             None => Stream::Plain(socket),
-            Some(name) => {
-                let shaking = timeout(self.timeouts.handshake, self.tls.connector().connect(name.clone(), socket)).await;
+            Some(trust) => {
+                let shaking = timeout(self.timeouts.handshake, trust.connect(socket)).await;
                 let shaken = shaking.map_err(|_| Failure::HandshakeTimeout)?;
                 Stream::Tls(Box::new(shaken.map_err(|error| handshake_failure(endpoint, &error))?))
             }
@@ -184,7 +184,7 @@ fn connect_failure(error: io::Error) -> Failure {
 
 /// A certificate that is not the host's is told apart: it is the operator's to cure, or somebody sits between.
 fn handshake_failure(endpoint: &Endpoint, error: &io::Error) -> Failure {
-    tracing::debug!(address = %endpoint.address, name = ?endpoint.tls, %error, "the TLS handshake with the backend failed");
+    tracing::debug!(address = %endpoint.address, to = ?endpoint.tls, %error, "the TLS handshake with the backend failed");
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     if matches!(cause, Some(rustls::Error::InvalidCertificate(_))) { Failure::Certificate } else { Failure::Handshake }
 }

@@ -211,7 +211,7 @@ fn plan(
             (stable, stable.path(&path))
         }
     };
-    let endpoints = view.endpoints(backend, worker.index);
+    let endpoints = view.endpoints(backend, worker.index, &worker.settings.origin_tls);
     if endpoints.serving(side).is_empty() {
         return Err(if side == Side::Canary { Failure::CanaryUnavailable } else { Failure::NoEndpoint }.into());
     }

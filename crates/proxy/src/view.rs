@@ -4,9 +4,10 @@
 use crate::RequestFacts;
 use crate::counters::{IdentityCells, Shard, SideCells};
 use crate::drain::End;
+use crate::origin_tls::{OriginTls, Trust};
 use crate::pool::Endpoint;
 use http::HeaderValue;
-use rustls::pki_types::ServerName;
+use serin_routing::config::Protocol;
 use serin_routing::{Backend, Release, Table};
 use serin_split::{Decision, Identity, Side};
 use std::cell::{Cell, OnceCell};
@@ -31,8 +32,9 @@ pub(crate) struct Endpoints {
     draining: Vec<SocketAddr>,
     /// What goes as `Host` in place of the client's.
     pub(crate) host: Option<HeaderValue>,
-    /// The name that certificates must be for; none without TLS.
-    tls: Option<ServerName<'static>>,
+    protocol: Protocol,
+    /// Who they must be; none without TLS.
+    tls: Option<Rc<Trust>>,
     turn: Cell<usize>,
 }
 
@@ -77,15 +79,16 @@ impl View {
     }
 
     /// The endpoints of a backend of this table. Workers begin at different ones.
-    pub(crate) fn endpoints(&self, backend: &Backend, worker: usize) -> Rc<Endpoints> {
+    pub(crate) fn endpoints(&self, backend: &Backend, worker: usize, origin_tls: &OriginTls) -> Rc<Endpoints> {
         let make = || {
             let (ready, draining) = (backend.ready.clone(), backend.draining.clone());
             // A host's name, which a field may hold.
             let host = backend.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok());
-            let tls = backend.tls.clone().and_then(|name| ServerName::try_from(name).ok());
+            let tls = backend.tls.as_ref().and_then(|tls| origin_tls.trust(tls, Protocol::Http1)).map(Rc::new);
+            // HTTP/2 is not spoken to origins yet.
             // Never without TLS what was asked for with it.
             let (ready, draining) = if backend.tls.is_some() && tls.is_none() { Default::default() } else { (ready, draining) };
-            Rc::new(Endpoints { ready, draining, host, tls, turn: Cell::new(worker) })
+            Rc::new(Endpoints { ready, draining, host, protocol: backend.protocol, tls, turn: Cell::new(worker) })
         };
         self.backends.get(backend.index).map_or_else(make, |cell| Rc::clone(cell.get_or_init(make)))
     }
@@ -105,7 +108,7 @@ impl Endpoints {
 
     /// One of them, for a connection.
     pub(crate) fn endpoint(&self, address: SocketAddr) -> Endpoint {
-        Endpoint { address, tls: self.tls.clone() }
+        Endpoint { address, protocol: self.protocol, tls: self.tls.clone() }
     }
 
     /// Where the next request begins, in turn.

@@ -110,7 +110,7 @@ async fn serve(start: Start) -> io::Result<()> {
     let Start { index, settings, listener, mut messages, siblings, open, table, log, passwords } = start;
     let mut listener = Some(TcpListener::from_std(listener)?);
     let address = listener.as_ref().map_or(Ok(settings.listen), TcpListener::local_addr)?;
-    let pool = Rc::new(Pool::new(settings.timeouts, settings.limits, settings.origin_tls.clone(), open));
+    let pool = Rc::new(Pool::new(settings.timeouts, settings.limits, open));
     tokio::task::spawn_local(Rc::clone(&pool).close_idle());
     let worker = Rc::new(Worker {
         index,

@@ -123,9 +123,47 @@ pub struct Backend {
     /// What goes as `Host` in place of the client's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// TLS is spoken to it, and its certificates must be for this name or address.
+    /// How HTTP is spoken to it.
+    #[serde(skip_serializing_if = "Protocol::is_http1")]
+    pub protocol: Protocol,
+    /// TLS is spoken to it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<String>,
+    pub tls: Option<Tls>,
+}
+
+/// How HTTP is spoken to a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2: without TLS from its first byte (RFC 9113, section 3.3), by TLS it must be agreed on.
+    Http2,
+    /// By TLS whichever the two agree on (ALPN); HTTP/1.1 without.
+    Negotiated,
+}
+
+impl Protocol {
+    fn is_http1(&self) -> bool {
+        *self == Self::Http1
+    }
+}
+
+/// How TLS is spoken to a backend. There is no way to skip a check.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Tls {
+    /// The name or address that certificates must be for, which also goes as SNI.
+    pub name: String,
+    /// Who may have issued them, as PEM, in place of those whom serin believes anyway.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "pem")]
+    pub issuers: Option<Arc<str>>,
+}
+
+impl Tls {
+    /// For this name, with an issuer whom serin believes anyway.
+    pub fn of(name: impl Into<String>) -> Self {
+        Self { name: name.into(), issuers: None }
+    }
 }
 
 /// One release, as the proxy serves it.
@@ -260,6 +298,10 @@ impl Traffic {
             Self::Segment { segment, .. } => segment.epoch,
         }
     }
+}
+
+fn pem<S: serde::Serializer>(issuers: &Option<Arc<str>>, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(issuers.as_deref().unwrap_or_default())
 }
 
 fn shared<S: serde::Serializer>(policies: &[Arc<Policy>], s: S) -> Result<S::Ok, S::Error> {

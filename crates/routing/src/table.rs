@@ -1,6 +1,6 @@
 //! The table: built once from a config, asked by every request.
 
-use crate::config::{self, HostMatch, PathMatch};
+use crate::config::{self, HostMatch, PathMatch, Protocol, Tls};
 use crate::deciders::Deciders;
 use crate::paths::Paths;
 use crate::{Config, Policies, Release, rewrite};
@@ -76,8 +76,10 @@ pub struct Backend {
     pub draining: Vec<SocketAddr>,
     /// What goes as `Host` in place of the client's.
     pub host: Option<String>,
-    /// TLS is spoken to it, and its certificates must be for this name or address.
-    pub tls: Option<String>,
+    /// How HTTP is spoken to it.
+    pub protocol: Protocol,
+    /// TLS is spoken to it.
+    pub tls: Option<Tls>,
     path: Option<String>,
 }
 
@@ -228,6 +230,7 @@ impl Backend {
             ready: backend.ready,
             draining: backend.draining,
             host: backend.host,
+            protocol: backend.protocol,
             tls: backend.tls,
             path: backend.path,
         }

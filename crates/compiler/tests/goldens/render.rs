@@ -2,7 +2,7 @@
 
 use serin_api::{Finding, reason};
 use serin_compiler::{Compiled, Key, ReleaseOutcome};
-use serin_routing::config::{Auth, Backend, Config, HostMatch, PathMatch, Release, Route};
+use serin_routing::config::{Auth, Backend, Config, HostMatch, PathMatch, Protocol, Release, Route};
 use std::fmt::Write;
 
 /// `edits` are long, and shown where they are what the case is about.
@@ -58,8 +58,12 @@ fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) 
 fn backend(backend: &Backend) -> String {
     let path = backend.path.as_ref().map_or(String::new(), |path| format!(", path {path}"));
     let host = backend.host.as_ref().map_or(String::new(), |host| format!(", host {host}"));
-    let tls = backend.tls.as_ref().map_or(String::new(), |name| format!(", tls {name}"));
-    format!("{}: ready {:?}, draining {:?}{path}{host}{tls}", backend.name, backend.ready, backend.draining)
+    let protocol = if backend.protocol == Protocol::Http1 { String::new() } else { format!(", {:?}", backend.protocol) };
+    let tls = backend
+        .tls
+        .as_ref()
+        .map_or(String::new(), |tls| format!(", tls {}{}", tls.name, if tls.issuers.is_some() { " by issuers of its own" } else { "" }));
+    format!("{}: ready {:?}, draining {:?}{path}{host}{protocol}{tls}", backend.name, backend.ready, backend.draining)
 }
 
 fn route(config: &Config, route: &Route) -> String {

@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serin_proxy::{OriginTls, Proxy, Settings, Timeouts};
 use serin_routing::Config;
-use serin_routing::config::Backend;
+use serin_routing::config::{Backend, Tls};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
@@ -69,7 +69,7 @@ fn origin(server: Arc<ServerConfig>) -> (Origin, Arc<Mutex<Vec<Option<String>>>>
 
 /// Everything to this origin, whose certificate must be for this name.
 fn to(origin: &Origin, name: &str) -> Config {
-    let backend = Backend { tls: Some(name.into()), host: Some(name.into()), ..backend("https://next.example:443", &[origin.address]) };
+    let backend = Backend { tls: Some(Tls::of(name)), host: Some(name.into()), ..backend("https://next.example:443", &[origin.address]) };
     Config { backends: vec![backend], ..everything_to(&[]) }
 }
 
@@ -137,6 +137,26 @@ fn who_believes_nobody_sends_to_nobody() {
 }
 
 #[test]
+fn issuers_that_a_backend_names_are_believed_for_it_and_no_others() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (origin, asked) = origin(authority.server(&["next.example"], false));
+    for (named, status) in [(Some(pem(&authority.root)), 200), (Some(pem(&other.root)), 502), (Some("no PEM".into()), 502), (None, 502)] {
+        let mut config = to(&origin, "next.example");
+        config.backends[0].tls = Some(Tls { issuers: named.map(Into::into), ..Tls::of("next.example") });
+        // The proxy believes another one of its own accord.
+        let proxy = serve(other.believed(Timeouts::default()), config);
+        asked.lock().expect("no panic").clear();
+        assert_eq!(Client::of(&proxy).get("/").status(), status);
+        assert_eq!(asked.lock().expect("no panic").len(), usize::from(status == 200));
+    }
+}
+
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(certificate);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}
+
+#[test]
 fn handshake_that_never_comes_ends_in_time() {
     let authority = Authority::new();
     let silent = Origin::talking(|mut socket| drop(socket.read_to_end(&mut Vec::new())));
@@ -187,8 +207,7 @@ fn issuers_of_a_file_are_believed_beside_those_of_the_system_and_a_file_without_
     let authority = Authority::new();
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("ca.pem");
-    let text = base64::engine::general_purpose::STANDARD.encode(&authority.root);
-    std::fs::write(&file, format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"))?;
+    std::fs::write(&file, pem(&authority.root))?;
     let (origin, _) = origin(authority.server(&["next.example"], false));
     let believed = Settings { origin_tls: OriginTls::of_system(Some(&file))?, ..settings() };
     assert_eq!(Client::of(&serve(believed, to(&origin, "next.example"))).get("/").status(), 200);
