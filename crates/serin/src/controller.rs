@@ -17,7 +17,7 @@ pub(crate) struct Options {
     #[arg(long, alias = "admin-listen", env = "SERIN_ADMIN", value_name = "ADDR", default_value = "0.0.0.0:9901")]
     admin: SocketAddr,
     /// serin's own namespace, which holds its Lease.
-    #[arg(long, env = "SERIN_NAMESPACE", default_value = "serin-system")]
+    #[arg(long, env = "SERIN_OWN_NAMESPACE", default_value = "serin-system")]
     own_namespace: String,
     /// The namespaces that are watched. Default: all.
     #[arg(long, env = "SERIN_WATCH_NAMESPACES", value_name = "NAMESPACE,...", value_delimiter = ',')]

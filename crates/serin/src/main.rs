@@ -7,6 +7,7 @@ mod explain;
 mod import;
 mod log;
 mod plan;
+mod ready;
 mod releases;
 mod simulate;
 mod standalone;
@@ -47,6 +48,8 @@ enum Command {
         #[arg(required = true)]
         files: Vec<std::path::PathBuf>,
     },
+    /// Asks an admin port whether traffic may be sent there. Exit code: 0 when it may, else 1.
+    Ready(ready::Options),
     /// Prints when a release would do what, without a cluster.
     Plan(plan::Options),
     /// Tells which route, release, rule and side a request gets, and why.
@@ -86,6 +89,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Explain(options) => explain::run(&options).await,
         Command::Import(from) => import::run(&from),
         Command::Plan(options) => plan::run(&options),
+        Command::Ready(options) => ready::run(&options).await,
         Command::Releases(command) => releases::run(command).await,
     }
 }

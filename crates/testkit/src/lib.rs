@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod cluster;
+pub mod deploy;
 pub mod kubernetes;
 #[cfg(unix)]
 pub mod process;

@@ -22,6 +22,7 @@ enum Arguments {
     /// Builds etcd, kube-apiserver and kubectl if need be and prints their folder; ends with 69 and prints what is missing when tests
     /// with them cannot run here
     Kubernetes,
+    Deploy(DeployArguments),
 }
 
 /// Serves HTTP/1.1 until it is ended
@@ -90,6 +91,16 @@ struct ClusterArguments {
     emulate: Option<String>,
 }
 
+/// Writes what `deploy/` has of the chart
+#[derive(Args)]
+struct DeployArguments {
+    /// The folder
+    folder: PathBuf,
+    /// Helm 3 or 4
+    #[arg(long)]
+    helm: PathBuf,
+}
+
 /// `EX_UNAVAILABLE`: something that the machine lacks.
 const UNAVAILABLE: u8 = 69;
 
@@ -99,6 +110,7 @@ fn main() -> ExitCode {
         Arguments::Load(arguments) => load(arguments),
         Arguments::Cluster(arguments) => cluster(&arguments),
         Arguments::Kubernetes => kubernetes(),
+        Arguments::Deploy(arguments) => deploy(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("testkit: {error:#}");
@@ -149,6 +161,14 @@ fn kubernetes() -> Result<ExitCode> {
         return Ok(ExitCode::from(UNAVAILABLE));
     }
     println!("{}", serin_testkit::kubernetes::binaries()?.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn deploy(arguments: &DeployArguments) -> Result<ExitCode> {
+    for (name, text) in serin_testkit::deploy::files(&arguments.helm)? {
+        let path = arguments.folder.join(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

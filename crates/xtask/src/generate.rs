@@ -1,10 +1,17 @@
-//! `cargo xtask generate`: what a program writes and the repository keeps. That it is up to date is a test of the crate it comes from.
+//! `cargo xtask generate`: what a program writes and the repository keeps. That it is up to date is a test, of the crate it comes from or
+//! beside the text that is generated here.
+
+mod chart;
 
 use anyhow::Result;
 
-use crate::run::{cargo, passes};
+use crate::run::{cargo, passes, root};
 
-/// Writes `crds/` from the types of `serin-api`.
+/// Writes `crds/` from the types of `serin-api` and what the chart has of them and of its values.
 pub(crate) fn generate() -> Result<()> {
-    passes(&mut cargo(&["run", "--quiet", "--package", "serin-api", "--example", "crds", "--", "crds"]))
+    passes(&mut cargo(&["run", "--quiet", "--package", "serin-api", "--example", "crds", "--", "crds"]))?;
+    for (path, text) in chart::files(&root())? {
+        std::fs::write(root().join(path), text)?;
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use crate::admin::{MERGE_PATCH, Name, QUESTION};
 use crate::explain::Question;
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::{Method, Request, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -54,7 +54,26 @@ impl AdminClient {
         self.exchange(Method::POST, EXPLAIN, serde_json::to_vec(question)?.into()).await
     }
 
+    /// Whether traffic may be sent there; else what it waits for.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn ready(&self) -> anyhow::Result<Result<(), String>> {
+        let (status, body) = self.send(Method::GET, "/readyz", Bytes::new()).await?;
+        Ok(if status.is_success() { Ok(()) } else { Err(format!("{status}: {}", String::from_utf8_lossy(&body).trim_end())) })
+    }
+
     async fn exchange(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
+        let (status, body) = self.send(method, path, body).await?;
+        let answer: Value = serde_json::from_slice(&body).with_context(|| format!("{} answered {status} without JSON", self.address))?;
+        match answer["error"].as_str() {
+            Some(error) if !status.is_success() => bail!("{error}"),
+            _ if !status.is_success() => bail!("{} answered {status}", self.address),
+            _ => Ok(answer),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
         let content_type = if path == EXPLAIN { QUESTION } else { MERGE_PATCH };
         let exchange = async {
             let stream = TcpStream::connect(&self.address)
@@ -73,13 +92,7 @@ impl AdminClient {
             let status = response.status();
             let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(anyhow::Error::from_boxed)?.to_bytes();
             connection.abort();
-            let answer: Value =
-                serde_json::from_slice(&body).with_context(|| format!("{} answered {status} without JSON", self.address))?;
-            match answer["error"].as_str() {
-                Some(error) if !status.is_success() => bail!("{error}"),
-                _ if !status.is_success() => bail!("{} answered {status}", self.address),
-                _ => Ok(answer),
-            }
+            Ok((status, body))
         };
         tokio::time::timeout(TIMEOUT, exchange).await.with_context(|| format!("{} did not answer within {TIMEOUT:?}", self.address))?
     }

@@ -4,6 +4,7 @@
 mod arrival;
 mod authentication;
 mod blue_green;
+mod chart;
 mod client;
 mod commands;
 mod cookies;

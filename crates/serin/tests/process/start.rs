@@ -21,6 +21,22 @@ fn the_addresses_it_got_are_the_first_two_lines() -> Result<()> {
 }
 
 #[test]
+fn a_script_asks_whether_it_is_ready() -> Result<()> {
+    let mut site = Site::start(&spec(&json!({"strategy": {"percentage": 0}})))?;
+    let admin = site.running.admin.to_string();
+    let ready = || -> Result<_> {
+        let output = serin().args(["ready", "--admin", &admin]).output()?;
+        Ok((output.status.code(), String::from_utf8([output.stdout, output.stderr].concat())?))
+    };
+    assert_eq!(ready()?, (Some(0), format!("{admin} is ready\n")));
+    site.running.process.sigkill()?;
+    let (code, said) = ready()?;
+    assert_eq!(code, Some(1), "{said}");
+    ensure!(said.starts_with(&format!("{admin}: is `serin standalone` running there?")), "{said}");
+    Ok(())
+}
+
+#[test]
 fn an_option_that_a_command_does_not_have_is_refused_instead_of_ignored() -> Result<()> {
     for arguments in [["demo", "--admin", "127.0.0.1:1"], ["crds", "--namespace", "shop"], ["check", "--admin", "127.0.0.1:1"]] {
         let output = serin().args(arguments).output()?;

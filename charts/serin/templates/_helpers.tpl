@@ -1,0 +1,97 @@
+{{- define "serin.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* What the names of objects begin with; 13 letters are left for what follows. */}}
+{{- define "serin.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Names of cluster-wide objects: two installations may have one name in two namespaces. */}}
+{{- define "serin.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "serin.fullname" .) -}}
+{{- end -}}
+
+{{- define "serin.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "serin.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "serin.selector" -}}
+app.kubernetes.io/name: {{ include "serin.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "serin.labels" -}}
+{{ include "serin.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: serin
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{- define "serin.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The options of `serin controller` that values have, each by its own name. */}}
+{{- define "serin.arguments" -}}
+- controller
+- --http={{ .Values.listen }}:8080
+- --admin={{ .Values.listen }}:9901
+{{- with .Values.watchNamespaces }}
+- --watch-namespaces={{ join "," . }}
+{{- end }}
+{{- with .Values.trustedProxies }}
+- --trusted-proxies={{ join "," . }}
+- --client-ip-from={{ $.Values.clientIpFrom }}
+{{- end }}
+{{- with .Values.workers }}
+- --workers={{ . | int }}
+{{- end }}
+- --access-log={{ .Values.accessLog }}
+{{- if .Values.decisionHeader }}
+- --decision-header
+{{- end }}
+- --propagation-seconds={{ .Values.propagationSeconds | int }}
+- --grace-seconds={{ .Values.graceSeconds | int }}
+{{- with .Values.allowExternalHosts }}
+- --allow-external-hosts={{ join "," . }}
+{{- end }}
+{{- with .Values.outboundAllow }}
+- --outbound-allow={{ join "," . }}
+{{- end }}
+{{- with .Values.dnsServers }}
+- --dns-servers={{ join "," . }}
+{{- end }}
+{{- with .Values.upstreamCa }}
+- --upstream-ca={{ . }}
+{{- end }}
+{{- with .Values.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* What the chart refuses beyond its schema. */}}
+{{- define "serin.checked" -}}
+{{- if and (or .Values.hostPorts.http .Values.hostPorts.https) (ne .Values.kind "DaemonSet") -}}
+{{- fail "hostPorts is for kind DaemonSet: two replicas on one node cannot have the same port" -}}
+{{- end -}}
+{{- if and (ne .Values.clientIpFrom "xff") (not .Values.trustedProxies) -}}
+{{- fail "clientIpFrom is for trustedProxies: say with it whose word is believed" -}}
+{{- end -}}
+{{- end -}}
