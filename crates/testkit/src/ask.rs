@@ -33,7 +33,15 @@ impl Answer {
 /// # Errors
 /// When there is no whole answer, or one that is not HTTP.
 pub fn get(to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
-    exchange(to, "GET", path, headers, "")
+    get_after("", to, path, headers)
+}
+
+/// The same on a connection that begins with this, such as a PROXY header.
+///
+/// # Errors
+/// When there is no whole answer, or one that is not HTTP.
+pub fn get_after(before: &str, to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    exchange(to, &format!("{before}GET"), path, headers, "")
 }
 
 /// POST with these headers and this body; `Host` is one of them.

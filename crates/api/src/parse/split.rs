@@ -46,11 +46,7 @@ pub(super) fn parse(
         spec::SplitBy::Header => SplitBy::Header(name.to_ascii_lowercase()),
         spec::SplitBy::Cookie => SplitBy::Cookie(name),
         spec::SplitBy::QueryParam => SplitBy::QueryParam(name),
-        spec::SplitBy::Claim => {
-            let message = "This version of serin does not split by Claim yet. Split by something else, or use a version that does.";
-            report.say(crate::reason::NOT_IMPLEMENTED, "spec.split.by", message);
-            SplitBy::Claim(name)
-        }
+        spec::SplitBy::Claim => SplitBy::Claim(name),
         spec::SplitBy::Request => SplitBy::Request,
     };
     let named = raw.buckets.and_then(|buckets| u32::try_from(buckets).ok());

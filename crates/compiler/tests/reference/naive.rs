@@ -33,6 +33,7 @@ pub(crate) const SORTS: &[&str] = &[
     "bucket header",
     "bucket cookie",
     "bucket query",
+    "bucket claim",
     "bucket request",
     "in place",
     "unavailable",
@@ -264,6 +265,10 @@ fn bucket(release: &Release, request: &Request, turn: Option<u32>) -> (&'static 
         By::Header(name) => vec![("header", first(&request.headers, name)), consumer, address],
         By::Cookie(name) => vec![("cookie", first(&request.cookies, name)), consumer, address],
         By::QueryParam(name) => vec![("query", first(&request.parameters, name)), consumer, address],
+        By::Claim(name) => {
+            let value = request.claims.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_bytes());
+            vec![("claim", value), consumer, address]
+        }
     };
     let usable = |value: &&[u8]| !value.is_empty() && std::str::from_utf8(value).is_ok();
     for (nth, (kind, value)) in chain.into_iter().enumerate() {

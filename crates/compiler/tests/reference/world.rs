@@ -77,6 +77,7 @@ pub(crate) enum By {
     Header(&'static str),
     Cookie(&'static str),
     QueryParam(&'static str),
+    Claim(&'static str),
     Request,
 }
 
@@ -185,6 +186,7 @@ fn by() -> impl proptest::strategy::Strategy<Value = By> {
         name().prop_map(By::Header),
         name().prop_map(By::Cookie),
         name().prop_map(By::QueryParam),
+        name().prop_map(By::Claim),
         Just(By::Request),
     ]
 }
@@ -367,6 +369,7 @@ impl Release {
             By::Header(name) => ("Header", Some(name)),
             By::Cookie(name) => ("Cookie", Some(name)),
             By::QueryParam(name) => ("QueryParam", Some(name)),
+            By::Claim(name) => ("Claim", Some(name)),
             By::Request => ("Request", None),
         };
         let mut split = json!({"by": by, "buckets": self.buckets});

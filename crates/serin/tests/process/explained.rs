@@ -3,10 +3,13 @@
 use crate::running::{Running, serin};
 use crate::site::PATIENCE;
 use anyhow::{Context, Result, ensure};
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use serin_controller::explain::{Question, table_of};
-use serin_testkit::ask::{get, post};
+use serin_testkit::ask::{get_after, post};
 use serin_testkit::manifests::{document, ingress, release, service};
 use serin_testkit::origin::Origin;
 use serin_testkit::{eventually, long};
@@ -40,6 +43,7 @@ fn releases() -> Vec<(&'static str, Value)> {
         ("query", by(named("QueryParam", "user"), 50)),
         ("address", by(json!({"by": "ClientIP"}), 50)),
         ("consumer", by(json!({"by": "Consumer"}), 50)),
+        ("claim", by(named("Claim", "plan"), 50)),
         ("request", by(json!({"by": "Request"}), 50)),
         ("weights", json!({"split": {"by": "Consumer"}, "strategy": {"weights": {"stable": 2, "canary": 1}}})),
         ("admitted", json!({"strategy": {"steps": [{"groups": ["testers"]}, {"pause": true}, {"weight": 100}]}})),
@@ -52,26 +56,38 @@ fn releases() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Services and hosts without a release: of the second nobody gets in without a key.
+/// Services and hosts without a release: of the second nobody gets in without a credential.
 const PLAIN: [&str; 2] = ["plain", "closed"];
 
+/// What the tokens are signed with.
+const SHARED: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+/// How a request says where it comes from (S5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    ForwardedFor,
+    ProxyProtocol,
+}
+
 struct World {
+    by: By,
     _origins: [Origin; 2],
     folder: TempDir,
     running: Running,
 }
 
 impl World {
-    fn start() -> Result<Self> {
+    fn start(by: By) -> Result<Self> {
         let start = |label| Origin::start((Ipv4Addr::LOCALHOST, 0), label);
         let origins = [start("v1")?, start("v2")?];
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("objects.yaml"), objects(&origins))?;
         let all = releases().into_iter().map(|(name, spec)| release("shop", name, &whole(name, &spec)));
         fs::write(folder.path().join("releases.yaml"), all.collect::<String>())?;
-        let options = ["--trusted-proxies", "127.0.0.0/8"].map(str::to_owned);
+        let from = if by == By::ForwardedFor { "xff" } else { "proxy-protocol" };
+        let options = ["--trusted-proxies", "127.0.0.0/8", "--client-ip-from", from].map(str::to_owned);
         let running = Running::start_with(folder.path(), (Ipv4Addr::LOCALHOST, 0).into(), "state", &options)?;
-        let world = Self { _origins: origins, folder, running };
+        let world = Self { by, _origins: origins, folder, running };
         let abort = serin().args(["abort", "aborted", "-n", "shop", "--admin", &world.running.admin.to_string()]).output()?;
         ensure!(abort.status.success(), "{abort:?}");
         for (name, _) in releases() {
@@ -108,7 +124,13 @@ impl World {
     fn done(&self, question: &Question) -> Result<String> {
         let own = question.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let headers: Vec<_> = [("Host", question.host.as_str())].into_iter().chain(own).collect();
-        let answer = get(self.running.http, &question.target, &headers)?;
+        let before = match (self.by, question.client_ip) {
+            (By::ForwardedFor, _) => String::new(),
+            (By::ProxyProtocol, None) => "PROXY UNKNOWN\r\n".to_owned(),
+            (By::ProxyProtocol, Some(IpAddr::V4(client))) => format!("PROXY TCP4 {client} 192.0.2.1 4711 80\r\n"),
+            (By::ProxyProtocol, Some(IpAddr::V6(client))) => format!("PROXY TCP6 {client} 2001:db8::1 4711 80\r\n"),
+        };
+        let answer = get_after(&before, self.running.http, &question.target, &headers)?;
         Ok(answer.header("Serin-Decision").map_or_else(|| answer.body.trim_end().to_owned(), str::to_owned))
     }
 }
@@ -121,7 +143,7 @@ fn whole(name: &str, spec: &Value) -> Value {
     whole
 }
 
-/// Services, routes, and who asks: by key or by the headers of a proxy.
+/// Services, routes, and who asks: by key, by token or by the headers of a proxy.
 fn objects(origins: &[Origin; 2]) -> String {
     let [stable, canary] = origins;
     let mut text = service("shop", "next", &[canary.address()]) + &service("shop", "nothing", &[]);
@@ -130,12 +152,18 @@ fn objects(origins: &[Origin; 2]) -> String {
         text += &ingress("shop", name, &format!("{name}.example"), "/", name);
     }
     let policy = |name: &str, scope: Value, anonymous: &str| {
+        let jwt = json!({"jwt": {
+            "issuer": "https://id.example", "audiences": ["shop"], "jwks": {"secretRef": {"name": "jwks", "key": "jwks.json"}},
+            "consumerClaim": "sub", "groupsClaim": "groups",
+        }});
         let headers = json!({"consumer": "X-Auth-Request-User", "groups": "X-Auth-Request-Groups", "from": ["127.0.0.0/8"]});
         document(&json!({
             "apiVersion": "serin.dev/v1alpha1", "kind": "AuthPolicy", "metadata": {"name": name, "namespace": "shop"},
-            "spec": {"scope": scope, "methods": [{"keyAuth": {"headers": ["apikey"]}}, {"trustedHeaders": headers}], "anonymous": anonymous}
+            "spec": {"scope": scope, "methods": [{"keyAuth": {"headers": ["apikey"]}}, jwt, {"trustedHeaders": headers}], "anonymous": anonymous}
         }))
     };
+    let keys = json!({"keys": [{"kty": "oct", "k": URL_SAFE_NO_PAD.encode(SHARED)}]}).to_string();
+    text += &secret("jwks", "jwks.json", &keys);
     text += &policy("everyone", json!({"all": true}), "Allow");
     text += &policy("closed", json!({"service": "closed"}), "Deny");
     for (name, group) in [("alice", "testers"), ("bob", "staff")] {
@@ -144,15 +172,30 @@ fn objects(origins: &[Origin; 2]) -> String {
             "apiVersion": "serin.dev/v1alpha1", "kind": "Consumer", "metadata": {"name": name, "namespace": "shop"},
             "spec": {"groups": [group], "credentials": [key]}
         }));
-        text += &document(&json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "shop"}, "stringData": {"key": format!("key-of-{name}")}
-        }));
+        text += &secret(name, "key", &format!("key-of-{name}"));
     }
     text
 }
 
+fn secret(name: &str, key: &str, value: &str) -> String {
+    let metadata = json!({"name": name, "namespace": "shop"});
+    document(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {key: value}}))
+}
+
+/// A token with these claims beside those that it needs, as a client sends it.
+fn token(more: &Value) -> String {
+    let mut claims = json!({"iss": "https://id.example", "aud": "shop", "exp": 4_102_444_800_u64});
+    for (name, value) in more.as_object().into_iter().flatten() {
+        claims[name] = value.clone();
+    }
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(&json!({"alg": "HS256"})), part(&claims));
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SHARED), signed.as_bytes());
+    format!("Bearer {signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
 /// Requests that differ in all that can matter, the same in each run: a linear congruential generator chooses.
-fn questions(number: u64) -> impl Iterator<Item = Question> {
+fn questions(number: u64, by: By) -> impl Iterator<Item = Question> {
     let hosts: Vec<String> = releases().iter().map(|(name, _)| *name).chain(PLAIN).map(|name| format!("{name}.example")).collect();
     let mut state = 11_u64;
     (0..number).map(move |nth| {
@@ -162,26 +205,40 @@ fn questions(number: u64) -> impl Iterator<Item = Question> {
         };
         let user = format!("user-{nth}");
         let cookie = format!("a=b; user={user}");
+        let tokens = [
+            json!({"sub": "dora", "plan": format!("plan-{nth}"), "groups": ["testers"]}),
+            json!({"plan": nth}),
+            json!({"sub": user}),
+            json!({"sub": "dora", "plan": "gold", "exp": 1_000_000_000}),
+        ];
+        let [dora, nobody, planless, expired] = tokens.map(|claims| token(&claims));
         let mut headers = Vec::new();
         for (name, values) in [
-            ("X-User", [user.as_str(), &user, &user, ""]),
-            ("X-Team", ["", "", "payments", "legal"]),
-            ("X-Canary", ["", "", "", "never"]),
-            ("Cookie", ["", &cookie, &cookie, "a=b; canary=always"]),
-            ("apikey", ["", "key-of-alice", "key-of-bob", "key-of-nobody"]),
-            ("X-Auth-Request-User", ["", "", "carol", &user]),
-            ("X-Auth-Request-Groups", ["", "", "testers", "staff, others"]),
+            ("X-User", &[user.as_str(), &user, &user, ""][..]),
+            ("X-Team", &["", "", "payments", "legal"]),
+            ("X-Canary", &["", "", "", "never"]),
+            ("Cookie", &["", &cookie, &cookie, "a=b; canary=always"]),
+            ("apikey", &["", "", "", "key-of-alice", "key-of-bob", "key-of-nobody"]),
+            ("Authorization", &["", "", &dora, &nobody, &planless, &expired]),
+            ("X-Auth-Request-User", &["", "", "carol", &user]),
+            ("X-Auth-Request-Groups", &["", "", "testers", "staff, others"]),
         ] {
-            headers.extend(Some((name.to_owned(), choose(&values))).filter(|(_, value)| !value.is_empty()));
+            headers.extend(Some((name.to_owned(), choose(values))).filter(|(_, value)| !value.is_empty()));
         }
-        // Of every peer the test is, and trusted: the address is what that proxy says, and without a usable word it is missing.
-        let address = choose(&["", "junk", "198.51.100.7", "2001:db8::7", "203.0.113.9"]);
+        // Every peer is the test, and trusted: the address is what that proxy says, and without a usable word it is missing.
+        let address = choose(match by {
+            By::ForwardedFor => &["", "junk", "198.51.100.7", "2001:db8::7", "203.0.113.9"],
+            By::ProxyProtocol => &["", "198.51.100.7", "2001:db8::7", "127.0.0.9", "127.0.0.9"],
+        });
+        let client_ip = address.parse().ok();
+        // A PROXY header names the other end of the connection, too.
+        let peer = if by == By::ForwardedFor { Some(IpAddr::from(Ipv4Addr::LOCALHOST)) } else { client_ip };
         if !address.is_empty() {
             headers.push(("X-Forwarded-For".to_owned(), format!("192.0.2.1, {address}")));
         }
         let host = hosts[nth as usize % hosts.len()].clone();
         let target = choose(&["/", "/cart?user=u1&x=1", "/cart?user=u2", "/a/../b?user=%C3%A9+1", "/a%20b"]);
-        Question { host, target, headers, client_ip: address.parse().ok(), peer: Some(IpAddr::from(Ipv4Addr::LOCALHOST)) }
+        Question { host, target, headers, client_ip, peer }
     })
 }
 
@@ -215,12 +272,21 @@ fn agrees(explanation: &Value, done: &str) -> Result<String> {
 
 #[test]
 fn an_explanation_agrees_with_the_proxy_whatever_decides_online_and_from_files() -> Result<()> {
-    let world = World::start()?;
+    agrees_by(By::ForwardedFor)
+}
+
+#[test]
+fn an_explanation_agrees_with_the_proxy_behind_a_balancer_that_speaks_the_proxy_protocol() -> Result<()> {
+    agrees_by(By::ProxyProtocol)
+}
+
+fn agrees_by(by: By) -> Result<()> {
+    let world = World::start(by)?;
     let printed = world.printed()?;
     let table = table_of(printed.path())?;
     let mut met: BTreeMap<String, usize> = BTreeMap::new();
     let number = if long() { 10_000 } else { 1_000 };
-    for question in questions(number) {
+    for question in questions(number, by) {
         let done = world.done(&question)?;
         let answer = post(
             world.running.admin,
@@ -250,11 +316,13 @@ fn an_explanation_agrees_with_the_proxy_whatever_decides_online_and_from_files()
         "by query",
         "by ip",
         "by consumer",
+        "by claim",
         "by request",
         "by ip, in place",
         "by consumer, in place",
         "by request, in place",
         "no release",
+        "the credentials are wrong",
     ] {
         ensure!(met.contains_key(decided), "{decided} was not met: {met:?}");
     }
@@ -263,7 +331,7 @@ fn an_explanation_agrees_with_the_proxy_whatever_decides_online_and_from_files()
 
 #[test]
 fn the_json_of_serin_explain_has_the_keys_of_a_decision_beside_each_other() -> Result<()> {
-    let world = World::start()?;
+    let world = World::start(By::ForwardedFor)?;
     let explain = |arguments: &[&str]| -> Result<Value> {
         let output = serin().arg("explain").args(arguments).args(["-o", "json", "--admin", &world.running.admin.to_string()]).output()?;
         ensure!(output.status.success(), "{output:?}");
