@@ -28,8 +28,8 @@ pub trait World {
     fn need(&mut self, needs: &BTreeSet<Need>);
     /// From now on these Secrets are watched, and no others.
     fn need_secrets(&mut self, needs: &SecretNeeds);
-    /// Writes a status; how that went comes as an input.
-    fn write(&mut self, write: StatusWrite);
+    /// Writes what was decided at one moment; how each write went comes as an input.
+    fn write(&mut self, writes: Vec<StatusWrite>);
     /// A merge patch of annotations, where commands are taken at all.
     fn annotate(&mut self, name: &Name, patch: &[(String, Option<String>)]) -> Result<(), Refusal>;
     /// Whether this replica decides at this moment.
@@ -119,9 +119,7 @@ pub async fn run(
         }
         if world.leads() {
             let now = Timestamp::now();
-            for write in engine.decide(&proxy.counters(), world.clock_skew(), now) {
-                world.write(write);
-            }
+            world.write(engine.decide(&proxy.counters(), world.clock_skew(), now));
         } else {
             engine.follow();
         }

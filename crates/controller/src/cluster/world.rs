@@ -42,25 +42,8 @@ impl Cluster {
         let (answer, answers) = mpsc::unbounded_channel();
         Self { updates, needed, secrets, answers, answer, writer, events, leadership, clock }
     }
-}
 
-impl World for Cluster {
-    async fn next(&mut self) -> Option<Input> {
-        tokio::select! {
-            update = self.updates.recv() => update.map(Input::Update),
-            answer = self.answers.recv() => answer,
-        }
-    }
-
-    fn need(&mut self, needs: &BTreeSet<Need>) {
-        self.needed.are(needs);
-    }
-
-    fn need_secrets(&mut self, needs: &SecretNeeds) {
-        self.secrets.are(needs);
-    }
-
-    fn write(&mut self, write: StatusWrite) {
+    fn send(&self, write: StatusWrite) {
         let (writer, events, answer) = (self.writer.clone(), self.events.clone(), self.answer.clone());
         let span = info_span!("status", kind = write.kind.name(), namespace = write.name.namespace, name = write.name.name);
         let task = async move {
@@ -86,6 +69,27 @@ impl World for Cluster {
             let _ = answer.send(input);
         };
         tokio::spawn(task.instrument(span));
+    }
+}
+
+impl World for Cluster {
+    async fn next(&mut self) -> Option<Input> {
+        tokio::select! {
+            update = self.updates.recv() => update.map(Input::Update),
+            answer = self.answers.recv() => answer,
+        }
+    }
+
+    fn need(&mut self, needs: &BTreeSet<Need>) {
+        self.needed.are(needs);
+    }
+
+    fn need_secrets(&mut self, needs: &SecretNeeds) {
+        self.secrets.are(needs);
+    }
+
+    fn write(&mut self, writes: Vec<StatusWrite>) {
+        writes.into_iter().for_each(|write| self.send(write));
     }
 
     fn annotate(&mut self, _: &Name, _: &[(String, Option<String>)]) -> Result<(), Refusal> {

@@ -191,21 +191,26 @@ impl World for Files {
     /// A folder is read whole.
     fn need_secrets(&mut self, _: &SecretNeeds) {}
 
-    fn write(&mut self, write: StatusWrite) {
-        let key = key_of(write.kind, &write.name);
-        for event in &write.events {
-            let object = format_args!("{}/{}", key.namespace, key.name);
-            match write.kind {
-                Kind::CanaryRelease => tracing::info!(release = %object, reason = event.reason, "{}", event.message),
-                kind => tracing::info!(kind = kind.name(), object = %object, reason = event.reason, "{}", event.message),
+    /// Many at once are saved once: that writes all objects, and waits for the disk.
+    fn write(&mut self, writes: Vec<StatusWrite>) {
+        let mut written = Vec::new();
+        for write in writes {
+            let key = key_of(write.kind, &write.name);
+            for event in &write.events {
+                let object = format_args!("{}/{}", key.namespace, key.name);
+                match write.kind {
+                    Kind::CanaryRelease => tracing::info!(release = %object, reason = event.reason, "{}", event.message),
+                    kind => tracing::info!(kind = kind.name(), object = %object, reason = event.reason, "{}", event.message),
+                }
+            }
+            match self.store.write_status(&key, &write.resource_version, write.status) {
+                Ok(()) => written.push(Change::Applied(key)),
+                Err(_) => self.inputs.push_back(Input::NotWritten { kind: write.kind, name: write.name, from: write.resource_version }),
             }
         }
-        match self.store.write_status(&key, &write.resource_version, write.status) {
-            Ok(()) => {
-                self.save_or_tell();
-                self.tell(&Change::Applied(key));
-            }
-            Err(_) => self.inputs.push_back(Input::NotWritten { kind: write.kind, name: write.name, from: write.resource_version }),
+        if !written.is_empty() {
+            self.save_or_tell();
+            written.iter().for_each(|change| self.tell(change));
         }
     }
 
