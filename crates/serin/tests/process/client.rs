@@ -30,9 +30,14 @@ impl Client {
 
     /// A request of each tenant, and whether the canary's origin answered it.
     pub(crate) fn sides_of(&mut self, host: &str, tenants: &[Option<String>]) -> Result<Vec<bool>> {
-        let mut sides = Vec::with_capacity(tenants.len());
-        for batch in tenants.chunks(BATCH) {
-            let requests: String = batch.iter().map(|tenant| request(host, tenant.as_deref())).collect();
+        self.sides_by(host, "X-Tenant", tenants)
+    }
+
+    /// A request with each value of a header, and whether the canary's origin answered it.
+    pub(crate) fn sides_by(&mut self, host: &str, header: &str, values: &[Option<String>]) -> Result<Vec<bool>> {
+        let mut sides = Vec::with_capacity(values.len());
+        for batch in values.chunks(BATCH) {
+            let requests: String = batch.iter().map(|value| request(host, header, value.as_deref())).collect();
             self.reader.get_mut().write_all(requests.as_bytes()).context("the connection broke")?;
             for _ in batch {
                 sides.push(match self.answer()?.as_str() {
@@ -63,7 +68,7 @@ impl Client {
     }
 }
 
-fn request(host: &str, tenant: Option<&str>) -> String {
-    let tenant = tenant.map(|tenant| format!("X-Tenant: {tenant}\r\n")).unwrap_or_default();
-    format!("GET / HTTP/1.1\r\nHost: {host}\r\n{tenant}\r\n")
+fn request(host: &str, header: &str, value: Option<&str>) -> String {
+    let field = value.map(|value| format!("{header}: {value}\r\n")).unwrap_or_default();
+    format!("GET / HTTP/1.1\r\nHost: {host}\r\n{field}\r\n")
 }

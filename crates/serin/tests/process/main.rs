@@ -13,6 +13,7 @@ mod explain;
 mod explained;
 mod fallbacks;
 mod fields;
+mod heavy;
 mod hostile;
 mod hosts;
 mod identities;
