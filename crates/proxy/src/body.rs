@@ -100,7 +100,12 @@ impl Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
         let frame = ready!(self.poll_content(cx));
         match &frame {
-            Some(Ok(frame)) => self.record.bytes(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Ok(frame)) => {
+                self.record.bytes(frame.data_ref().map_or(0, Bytes::len));
+                if let Some(trailers) = frame.trailers_ref() {
+                    self.record.answer_fields(trailers);
+                }
+            }
             Some(Err(_)) => {}
             None => self.record.complete(),
         }

@@ -57,6 +57,8 @@ pub enum Failure {
     OriginReset,
     /// The origin's bytes are bad.
     Response(Fault),
+    /// The origin does not speak HTTP/2 as it should.
+    Malformed,
     /// The origin said something that nobody asked for.
     Unasked,
     /// The whole took longer than the operator allows.
@@ -142,6 +144,7 @@ impl Failure {
             Self::OriginIdle => ("origin-idle", Origin, StatusCode::GATEWAY_TIMEOUT, "the backend stopped within the exchange"),
             Self::OriginReset => ("reset", Origin, StatusCode::BAD_GATEWAY, "the backend closed without an answer"),
             Self::Response(_) => ("bad-response", Origin, StatusCode::BAD_GATEWAY, "the answer of the backend is malformed"),
+            Self::Malformed => ("bad-response", Origin, StatusCode::BAD_GATEWAY, "the answer of the backend is malformed"),
             Self::Unasked => ("unasked", Origin, StatusCode::BAD_GATEWAY, "the backend sent what was not asked for"),
             Self::Drained => ("drained", Serin, StatusCode::SERVICE_UNAVAILABLE, "the release of this stream was aborted"),
             Self::RequestTimeout => ("request-timeout", Serin, StatusCode::GATEWAY_TIMEOUT, "the request took longer than it may"),

@@ -1,7 +1,9 @@
 //! The head that goes on: hop-by-hop fields end here, and no field of a client's can pass for one that serin sets.
 
 use crate::client_ip::X_FORWARDED_FOR;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::request::Parts;
+use http::uri::{self, Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
 
 /// Tells the origin which release decided; a client's own field of that name is dropped both ways.
 pub static SERIN_DECISION: HeaderName = HeaderName::from_static("serin-decision");
@@ -28,13 +30,61 @@ pub(crate) struct Arrival<'a> {
 /// that the operator named for it. An upgrade is put back by the caller that forwards one.
 pub(crate) fn request_headers(headers: &mut HeaderMap, trusted: bool, own: Option<&HeaderName>) {
     let speaks = |name: &str| speaks_for_others(name) || own.is_some_and(|own| own == name);
+    let takes_trailers = takes_trailers(headers);
     drop_where(headers, |name| is_serins(name) || (!trusted && speaks(name)));
+    if takes_trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Whether the client takes trailers, which gRPC asks of all on the way (RFC 9110, section 10.1.4).
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::TE).iter().map(HeaderValue::as_bytes);
+    lines.flat_map(|line| line.split(|b| *b == b',')).any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
+/// The head of a request to an origin that speaks HTTP/2 (RFC 9113, section 8.3.1), with what serin says as in [`write_request_headers`].
+/// `None` when its Host is no authority there.
+pub(crate) fn http2_request(parts: &Parts, arrival: &Arrival<'_>, tls: bool) -> Option<Request<()>> {
+    let mut headers = parts.headers.clone();
+    for gone in [header::HOST, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE] {
+        headers.remove(gone);
+    }
+    let before = headers.get_all(&X_FORWARDED_FOR).iter().filter(|value| arrival.trusted && !value.is_empty());
+    let addresses: Vec<&[u8]> = before.chain([arrival.peer]).map(HeaderValue::as_bytes).collect();
+    let addresses = HeaderValue::from_bytes(&addresses.join(&b", "[..])).ok()?;
+    headers.insert(&X_FORWARDED_FOR, addresses);
+    let host = parts.headers.get(header::HOST);
+    let scheme = HeaderValue::from_static(arrival.scheme);
+    for (name, value) in [(&X_FORWARDED_PROTO, Some(&scheme)), (&X_FORWARDED_HOST, host), (&X_FORWARDED_PORT, Some(arrival.port))] {
+        if let Some(value) = value
+            && !(arrival.trusted && headers.contains_key(name))
+        {
+            headers.insert(name, value.clone());
+        }
+    }
+    let mut target = uri::Parts::default();
+    target.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
+    target.authority = Some(Authority::try_from(arrival.host.or(host)?.as_bytes()).ok()?);
+    target.path_and_query = match parts.uri.path_and_query() {
+        None => Some(PathAndQuery::from_static("/")),
+        Some(target) if target.as_str().starts_with(['/', '*']) => Some(target.clone()),
+        // That of an absolute target may begin with its query.
+        Some(target) => Some(PathAndQuery::try_from(["/", target.as_str()].concat()).ok()?),
+    };
+    let mut request = Request::new(());
+    (*request.method_mut(), *request.uri_mut()) = (parts.method.clone(), Uri::from_parts(target).ok()?);
+    *request.version_mut() = Version::HTTP_2;
+    *request.headers_mut() = headers;
+    Some(request)
 }
 
 /// Writes the fields of a request that goes on, and behind them what serin says of how it came: so `Connection: x-forwarded-for` removed
-/// nothing of serin's (RFC 9110, 7.6.1). `Transfer-Encoding` is left to whoever frames the body.
+/// nothing of serin's (RFC 9110, 7.6.1). `Transfer-Encoding` is left to whoever frames the body, and `TE` is not for HTTP/1.1: it would have to
+/// be named in `Connection`.
 pub(crate) fn write_request_headers(head: &mut Vec<u8>, headers: &HeaderMap, arrival: &Arrival<'_>) {
-    for (name, value) in headers.iter().filter(|(name, _)| **name != header::TRANSFER_ENCODING && **name != X_FORWARDED_FOR) {
+    let goes = |name: &HeaderName| *name != header::TRANSFER_ENCODING && *name != header::TE && *name != X_FORWARDED_FOR;
+    for (name, value) in headers.iter().filter(|(name, _)| goes(name)) {
         let value = arrival.host.filter(|_| *name == header::HOST).unwrap_or(value);
         write_field(head, name, value.as_bytes());
     }

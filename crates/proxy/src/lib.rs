@@ -15,6 +15,7 @@ mod explain;
 mod facts;
 mod failure;
 mod forward;
+mod grpc;
 mod io;
 mod issue;
 mod listener;

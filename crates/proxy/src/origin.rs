@@ -1,4 +1,4 @@
-//! A connection to an origin: HTTP/1.1 as serin speaks it, and every byte of an answer through the gate.
+//! Connections to origins: HTTP/1.1 as serin speaks it, with every byte of an answer through the gate, and HTTP/2.
 //!
 //! A connection has no task of its own: whoever serves the request drives it, so that an answer takes no turn through a queue. Written
 //! here and not taken from hyper's client, which passes heads and bodies between two tasks and wants each request as a value that it
@@ -6,6 +6,8 @@
 
 mod answer;
 mod head;
+mod http1;
+mod http2;
 mod rest;
 mod stream;
 #[cfg(test)]
@@ -22,6 +24,8 @@ pub(crate) use answer::Answer;
 use bytes::BytesMut;
 use head::Heads;
 use http::response::Parts;
+pub(crate) use http1::Http1Answer;
+pub(crate) use http2::Http2;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;

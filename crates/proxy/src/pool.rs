@@ -1,12 +1,15 @@
 //! Connections to origins, one pool a worker. Only the numbers of open ones are shared, and touched when one opens or closes.
 
+mod shared;
+
 use crate::failure::Failure;
-use crate::origin::{Answer, Connection, Stream, Upload};
+use crate::origin::{Answer, Connection, Http1Answer, Stream, Upload};
 use crate::origin_tls::Trust;
 use crate::settings::{Limits, Timeouts};
 use foldhash::fast::RandomState;
 use http::Response;
 use serin_routing::config::Protocol;
+use shared::{Found, Shared};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -17,6 +20,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+/// So often a request is sent again to an origin that did nothing for it, before another endpoint gets it.
+const REFUSALS: usize = 2;
 /// After this long a connection counts as idle, not as between two requests. Twice the longest time between two looks at the clock.
 const UNUSED: Duration = Duration::from_secs(2);
 
@@ -31,6 +36,7 @@ pub(crate) struct Pool {
     limits: Limits,
     open: Arc<OpenConnections>,
     idle: RefCell<HashMap<Endpoint, Vec<Idle>, RandomState>>,
+    shared: RefCell<HashMap<Endpoint, Shared, RandomState>>,
     made: Cell<u64>,
     /// When idle connections were looked through last. That is near enough to tell how long one is idle, and costs no look at the clock.
     now: Cell<Instant>,
@@ -91,7 +97,15 @@ impl Drop for Permit {
 impl Pool {
     /// An empty pool.
     pub(crate) fn new(timeouts: Timeouts, limits: Limits, open: Arc<OpenConnections>) -> Self {
-        Self { timeouts, limits, open, idle: RefCell::default(), made: Cell::default(), now: Cell::new(Instant::now()) }
+        Self {
+            timeouts,
+            limits,
+            open,
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            made: Cell::default(),
+            now: Cell::new(Instant::now()),
+        }
     }
 
     /// Sends a request to an endpoint and waits for the head of the response.
@@ -99,14 +113,23 @@ impl Pool {
     /// An idle connection that the origin has closed meanwhile is passed over: while nothing was sent on it, and for a request that may be
     /// sent twice while nothing was answered, since an origin may close what it thinks idle with a request on its way to it.
     pub(crate) async fn send(self: &Rc<Self>, endpoint: &Endpoint, upload: &mut Upload) -> Result<Response<Answer>, Failure> {
+        let mut refusals = 0;
         loop {
-            let (mut connection, reused) = match self.take(endpoint) {
-                Some(connection) => (connection, true),
-                None => (self.connect(endpoint).await?, false),
+            let (mut connection, reused) = match self.find(endpoint).await? {
+                (Found::Http1(connection), reused) => (connection, reused),
+                (Found::Http2(connection), reused) => match connection.ask(upload, &self.timeouts).await {
+                    Ok((parts, answer)) => return Ok(Response::from_parts(parts, Answer::Http2(Box::new(answer)))),
+                    Err(Failure::OriginReset) if reused && refusals < REFUSALS && upload.begin_anew() => {
+                        refusals += 1;
+                        continue;
+                    }
+                    Err(failure) => return Err(failure),
+                },
             };
             match connection.ask(upload).await {
                 Ok((parts, head)) => {
-                    return Ok(Response::from_parts(parts, Answer::new(Rc::clone(self), connection, upload, &head)));
+                    let answer = Http1Answer::new(Rc::clone(self), connection, upload, &head);
+                    return Ok(Response::from_parts(parts, Answer::Http1(answer)));
                 }
                 Err(Failure::OriginReset) if reused && !connection.answered() && upload.begin_anew() => {}
                 Err(failure) => return Err(failure),
@@ -115,6 +138,11 @@ impl Pool {
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Box<Connection>, Failure> {
+        let (stream, permit) = self.open(endpoint).await?;
+        Ok(Box::new(Connection::new(endpoint.clone(), stream, self.timeouts, self.limits.head, permit)))
+    }
+
+    async fn open(&self, endpoint: &Endpoint) -> Result<(Stream, Permit), Failure> {
         let permit = self.open.permit(endpoint.address, self.limits.connections_per_endpoint).ok_or(Failure::EndpointBusy)?;
         let connecting = timeout(self.timeouts.connect, TcpStream::connect(endpoint.address)).await;
         let socket = connecting.map_err(|_| Failure::ConnectTimeout)?.map_err(connect_failure)?;
@@ -127,7 +155,7 @@ impl Pool {
                 Stream::Tls(Box::new(shaken.map_err(|error| handshake_failure(endpoint, &error))?))
             }
         };
-        Ok(Box::new(Connection::new(endpoint.clone(), stream, self.timeouts, self.limits.head, permit)))
+        Ok((stream, permit))
     }
 
     fn take(&self, endpoint: &Endpoint) -> Option<Box<Connection>> {
@@ -171,6 +199,7 @@ impl Pool {
                 connections.drain(..unused);
                 !connections.is_empty()
             });
+            pool.shared.borrow_mut().retain(|_, shared| shared.close_idle(now, pool.timeouts.pool_idle));
             let pause = (pool.timeouts.pool_idle / 16).clamp(Duration::from_millis(10), Duration::from_secs(1));
             drop(pool);
             tokio::time::sleep(pause).await;

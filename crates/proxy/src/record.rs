@@ -3,10 +3,11 @@
 use crate::access_log::Entry;
 use crate::drain::Drain;
 use crate::failure::{Blame, Failure};
+use crate::grpc;
 use crate::view::Served;
 use crate::worker::Worker;
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use serin_split::{Decision, Rule, Side};
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub(crate) struct Record {
     failed: bool,
     bytes: u64,
     complete: bool,
+    /// Of a request of gRPC: the status, once it is there.
+    grpc: Option<Option<grpc::Status>>,
     entry: Option<Box<Entry>>,
 }
 
@@ -38,7 +41,7 @@ pub(crate) struct Decided {
 
 impl Record {
     pub(crate) fn new(worker: Rc<Worker>, started: Instant, entry: Option<Box<Entry>>) -> Self {
-        Self { worker, started, decided: None, status: 0, failure: None, failed: false, bytes: 0, complete: false, entry }
+        Self { worker, started, decided: None, status: 0, failure: None, failed: false, bytes: 0, complete: false, grpc: None, entry }
     }
 
     /// When the request's head was whole.
@@ -49,6 +52,26 @@ impl Record {
     /// What the access log will say, if it is on.
     pub(crate) fn entry(&mut self) -> Option<&mut Entry> {
         self.entry.as_deref_mut()
+    }
+
+    /// The request is one of gRPC, so that its answer has a status of its own.
+    pub(crate) fn is_of_grpc(&mut self) {
+        self.grpc = Some(None);
+    }
+
+    /// Whether it is.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.grpc.is_some()
+    }
+
+    /// The head or the trailers of an origin's answer.
+    pub(crate) fn answer_fields(&mut self, fields: &HeaderMap) {
+        if let (Some(known), Some(status)) = (&mut self.grpc, grpc::Status::of(fields)) {
+            *known = Some(status);
+            if status.is_failure() {
+                self.count_failure();
+            }
+        }
     }
 
     /// A release decided.
@@ -95,7 +118,10 @@ impl Record {
 
     /// The response went out whole.
     pub(crate) fn complete(&mut self) {
-        self.complete = true;
+        // A client of gRPC makes UNKNOWN of what has no status; one of HTTP's own is counted as such.
+        if !std::mem::replace(&mut self.complete, true) && self.grpc == Some(None) && self.status == 200 && self.failure.is_none() {
+            self.count_failure();
+        }
     }
 
     fn count_response(&self, latency: Duration) {

@@ -11,7 +11,7 @@ use crate::passwords::Known;
 use crate::record::{Decided, Record};
 use crate::view::Endpoints;
 use crate::worker::Worker;
-use crate::{ClientIp, RequestFacts, issue, target};
+use crate::{ClientIp, RequestFacts, grpc, issue, target};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
@@ -100,6 +100,9 @@ pub(crate) async fn serve(
     let client_ip = client.peer.filter(|_| !client.trusted).or_else(|| worker.settings.client_ip.of(client.peer?, &parts.headers));
     let entry = worker.log.as_ref().map(|_| entry(&worker, verdict.is_none().then_some(&parts), client_ip));
     let mut record = Record::new(Rc::clone(&worker), client.connection.begun(), entry);
+    if grpc::is_request(&parts.headers) {
+        record.is_of_grpc();
+    }
     let limit = worker.settings.timeouts.request.and_then(|limit| record.started().checked_add(limit));
     let planned = match (verdict, limit) {
         (Some(refusal), _) => Err(Failure::from(refusal).into()),
@@ -121,7 +124,10 @@ pub(crate) async fn serve(
         port: &worker.port,
         host: plan.endpoints.host.as_ref(),
     };
-    let upload = Upload::new(&parts, &arrival, body, mem::take(&mut plan.withheld));
+    let mut upload = Upload::new(&parts, &arrival, body, mem::take(&mut plan.withheld));
+    if let Some(tls) = plan.endpoints.speaks_http2() {
+        upload = upload.or_http2(&parts, &arrival, tls);
+    }
     let exchange = exchange(&worker, &client, &plan, upload, &mut record);
     let exchanged = match limit {
         None => exchange.await,
@@ -137,6 +143,7 @@ pub(crate) async fn serve(
         issue::give(&mut parts.headers, cookie);
     }
     record.head(parts.status.as_u16());
+    record.answer_fields(&parts.headers);
     let limit = limit.map(|limit| Box::pin(sleep_until(limit)));
     let mut response = Response::from_parts(parts, ());
     finish(&mut response, &record, &worker, &client);
@@ -306,10 +313,17 @@ async fn exchange(
 fn answered(refused: Refused, mut record: Record, worker: &Worker, client: &Client) -> Response<ResponseBody> {
     let Refused { failure, fields } = refused;
     record.fail(failure);
-    record.head(failure.status().as_u16());
     let mut response = Response::new(());
-    *response.status_mut() = failure.status();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let text = if record.is_grpc() {
+        // Only its head, which says all: clients of gRPC look no further than at the status of HTTP else.
+        grpc::tell(failure, response.headers_mut());
+        Bytes::new()
+    } else {
+        *response.status_mut() = failure.status();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        Bytes::from(format!("{failure}\n"))
+    };
+    record.head(response.status().as_u16());
     for (name, value) in fields {
         response.headers_mut().append(name, value);
     }
@@ -317,7 +331,6 @@ fn answered(refused: Refused, mut record: Record, worker: &Worker, client: &Clie
         client.connection.close();
     }
     finish(&mut response, &record, worker, client);
-    let text = Bytes::from(format!("{failure}\n"));
     response.map(|()| ResponseBody::text(text, record, Rc::clone(&client.connection)))
 }
 

@@ -84,8 +84,7 @@ impl View {
             let (ready, draining) = (backend.ready.clone(), backend.draining.clone());
             // A host's name, which a field may hold.
             let host = backend.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok());
-            let tls = backend.tls.as_ref().and_then(|tls| origin_tls.trust(tls, Protocol::Http1)).map(Rc::new);
-            // HTTP/2 is not spoken to origins yet.
+            let tls = backend.tls.as_ref().and_then(|tls| origin_tls.trust(tls, backend.protocol)).map(Rc::new);
             // Never without TLS what was asked for with it.
             let (ready, draining) = if backend.tls.is_some() && tls.is_none() { Default::default() } else { (ready, draining) };
             Rc::new(Endpoints { ready, draining, host, protocol: backend.protocol, tls, turn: Cell::new(worker) })
@@ -109,6 +108,11 @@ impl Endpoints {
     /// One of them, for a connection.
     pub(crate) fn endpoint(&self, address: SocketAddr) -> Endpoint {
         Endpoint { address, protocol: self.protocol, tls: self.tls.clone() }
+    }
+
+    /// Whether a request needs a head for HTTP/2, and whether that goes by TLS.
+    pub(crate) fn speaks_http2(&self) -> Option<bool> {
+        (self.protocol != Protocol::Http1).then_some(self.tls.is_some())
     }
 
     /// Where the next request begins, in turn.

@@ -15,6 +15,11 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// Whether the handshake agreed on HTTP/2.
+    pub(crate) fn agreed_on_http2(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2"))
+    }
+
     /// Whether the other side has neither closed it nor sent anything.
     pub(super) fn is_quiet(&self) -> bool {
         let socket = match self {

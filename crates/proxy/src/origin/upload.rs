@@ -4,7 +4,8 @@ use super::{Stream, head};
 use crate::forward::{self, Arrival};
 use crate::io;
 use bytes::{Buf, Bytes};
-use http::{HeaderName, Method, header, request::Parts};
+use h2::{Reason, SendStream};
+use http::{HeaderName, Method, Request, header, request::Parts};
 use hyper::body::{Body, Frame, Incoming};
 use std::io::{IoSlice, Write};
 use std::pin::Pin;
@@ -34,6 +35,10 @@ pub(crate) struct Upload {
     is_cut: bool,
     /// Fields that are not taken from the trailers.
     withheld: Vec<HeaderName>,
+    /// The head for an origin that speaks HTTP/2.
+    fields: Option<Box<Request<()>>>,
+    /// Some of the body was taken, which no other connection can get.
+    is_begun: bool,
 }
 
 /// What an upload waits for.
@@ -67,6 +72,35 @@ impl Upload {
             is_held: false,
             is_cut: false,
             withheld,
+            fields: None,
+            is_begun: false,
+        }
+    }
+
+    /// The same, also for an origin that speaks HTTP/2.
+    pub(crate) fn or_http2(self, parts: &Parts, arrival: &Arrival<'_>, tls: bool) -> Self {
+        Self { fields: forward::http2_request(parts, arrival, tls).map(Box::new), ..self }
+    }
+
+    /// The head for an origin that speaks HTTP/2.
+    pub(super) fn fields(&self) -> Option<Request<()>> {
+        self.fields.as_deref().cloned()
+    }
+
+    /// Whether the head is all there is.
+    pub(super) fn has_no_body(&self) -> bool {
+        self.body.is_none()
+    }
+
+    /// The head went out by HTTP/2.
+    pub(super) fn head_is_sent(&mut self) {
+        (self.gone, self.written) = (self.text.len(), 1);
+    }
+
+    /// The origin did nothing for it.
+    pub(super) fn was_not_seen(&mut self) {
+        if !self.is_begun {
+            self.written = 0;
         }
     }
 
@@ -97,6 +131,57 @@ impl Upload {
             (self.gone, self.written, self.is_cut, self.is_held) = (0, 0, false, false);
         }
         may
+    }
+
+    /// Sends as much as the client has given and the origin takes, by HTTP/2.
+    pub(super) fn advance_http2(&mut self, cx: &mut Context<'_>, to: &mut SendStream<Bytes>) -> Sending {
+        while !self.is_cut {
+            if !self.piece.is_empty() {
+                to.reserve_capacity(self.piece.len());
+                let room = match to.capacity() {
+                    0 => match to.poll_capacity(cx) {
+                        Poll::Ready(Some(Ok(room))) => room,
+                        Poll::Ready(_) => {
+                            self.is_cut = true;
+                            break;
+                        }
+                        Poll::Pending => return Sending::Origin,
+                    },
+                    room => room,
+                };
+                let part = self.piece.split_to(room.min(self.piece.len()));
+                self.written += part.len() as u64;
+                self.is_cut = to.send_data(part, false).is_err();
+                continue;
+            }
+            let Some(body) = &mut self.body else { return Sending::Over };
+            let ended = match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => {
+                        (self.piece, self.is_begun) = (data, true);
+                        continue;
+                    }
+                    Err(frame) => {
+                        let mut trailers = frame.into_trailers().unwrap_or_default();
+                        forward::trailers(&mut trailers);
+                        self.withheld.iter().for_each(|name| drop(trailers.remove(name)));
+                        to.send_trailers(trailers)
+                    }
+                },
+                Poll::Ready(Some(Err(_))) => {
+                    to.send_reset(Reason::CANCEL);
+                    return Sending::Broken;
+                }
+                Poll::Ready(None) => to.send_data(Bytes::new(), true),
+                Poll::Pending => {
+                    // The origin may want no more of it.
+                    self.is_cut = to.poll_reset(cx).is_ready();
+                    return if self.is_cut { Sending::Over } else { Sending::Client };
+                }
+            };
+            (self.body, self.is_begun, self.is_cut) = (None, true, ended.is_err());
+        }
+        Sending::Over
     }
 
     /// Sends as much as the client has given and the origin takes.

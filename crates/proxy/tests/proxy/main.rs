@@ -12,6 +12,8 @@ mod duplex;
 mod framing;
 #[path = "../gate/support.rs"]
 mod gate;
+mod http2_origin;
+mod http2_origins;
 mod limits;
 #[path = "../gate/mutate.rs"]
 mod mutate;
