@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::path::Path;
 
+#[path = "../examples/generated/reference.rs"]
+mod reference;
+
 /// A node of a schema, with its path and where it stands.
 struct Node<'a> {
     path: String,
@@ -25,6 +28,17 @@ fn the_crd_files_are_the_generated_ones() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crds").join(&name);
         let stored = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(stored == text, "crds/{name} is not what the types say; `cargo xtask generate` writes it");
+    }
+}
+
+#[test]
+fn the_reference_is_the_generated_one() {
+    let stored = include_str!("../../../docs/reference.md");
+    assert!(stored == reference::page(), "docs/reference.md is not what the types say; `cargo xtask generate` writes it");
+    for field in
+        ["| `scope.service` | string", "| `strategy.steps[].weight` | integer or string", "| `credentials[].keyAuth.secretRef.name` |"]
+    {
+        assert!(stored.contains(field), "no row {field}");
     }
 }
 

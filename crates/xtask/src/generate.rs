@@ -7,9 +7,9 @@ use anyhow::Result;
 
 use crate::run::{cargo, passes, root};
 
-/// Writes `crds/` from the types of `serin-api` and what the chart has of them and of its values.
+/// Writes `crds/` and `docs/reference.md` from the types of `serin-api`, and what the chart has of them and of its values.
 pub(crate) fn generate() -> Result<()> {
-    passes(&mut cargo(&["run", "--quiet", "--package", "serin-api", "--example", "crds", "--", "crds"]))?;
+    passes(&mut cargo(&["run", "--quiet", "--package", "serin-api", "--example", "generated", "--", "."]))?;
     for (path, text) in chart::files(&root())? {
         std::fs::write(root().join(path), text)?;
     }

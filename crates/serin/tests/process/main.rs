@@ -9,6 +9,7 @@ mod client;
 mod commands;
 mod cookies;
 mod demo;
+mod docs;
 mod explain;
 mod explained;
 mod fallbacks;
