@@ -39,7 +39,7 @@ fn sticky(replicas: &[Replica]) -> Result<Vec<String>> {
 }
 
 /// When the canary answered last, of these users and of a tester, asked without a pause until all is on stable for long enough.
-fn last_canary(seen: &Seen, users: &[String], ended: &AtomicBool) -> Result<Option<Instant>> {
+fn last_canary(seen: &Seen, users: &[String], met: &AtomicBool, ended: &AtomicBool) -> Result<Option<Instant>> {
     let mut last = None;
     for (nth, user) in users.iter().cycle().enumerate() {
         if ended.load(Ordering::Relaxed) {
@@ -47,6 +47,7 @@ fn last_canary(seen: &Seen, users: &[String], ended: &AtomicBool) -> Result<Opti
         }
         if canary(seen, user, nth % 3 == 0)? {
             last = Some(Instant::now());
+            met.store(true, Ordering::Relaxed);
         }
     }
     Ok(last)
@@ -56,14 +57,18 @@ fn last_canary(seen: &Seen, users: &[String], ended: &AtomicBool) -> Result<Opti
 fn rolls_back(site: &Site<'_>, replicas: &[Replica], token: &str) -> Result<Vec<Duration>> {
     let users = sticky(replicas)?;
     let ended = AtomicBool::new(false);
+    let met: Vec<_> = replicas.iter().map(|_| AtomicBool::new(false)).collect();
     let (written, lasts) = scope(|scope| {
-        let ask = |replica: &Replica| {
+        let ask = |(replica, met): (&Replica, _)| {
             let (seen, users, ended) = (replica.seen.clone(), users.clone(), &ended);
-            scope.spawn(move || last_canary(&seen, &users, ended))
+            scope.spawn(move || last_canary(&seen, &users, met, ended))
         };
-        let asking: Vec<_> = replicas.iter().map(ask).collect();
-        sleep(Duration::from_millis(500));
-        let wrote = site.kubectl("annotate", &[&format!("serin.dev/abort={token}"), "--overwrite"]);
+        let asking: Vec<_> = replicas.iter().zip(&met).map(ask).collect();
+        let all_met = eventually("the canary answers on each replica", SOON, || {
+            ensure!(met.iter().all(|met| met.load(Ordering::Relaxed)), "{met:?}");
+            Ok(())
+        });
+        let wrote = all_met.and_then(|()| site.kubectl("annotate", &[&format!("serin.dev/abort={token}"), "--overwrite"]));
         // The API server has stored it by now, a moment ago.
         let written = Instant::now();
         sleep(AT_ONCE * 3);
