@@ -9,23 +9,23 @@
 //!
 //! All goes when the value is dropped, when the test panics, and when the test process is killed: see `site`.
 
-mod certificates;
 mod etcd;
 mod site;
 
-use std::fs;
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
+pub use crate::kubectl::Output;
+
+use crate::kubectl::Kubectl;
 use crate::process::Process;
 use crate::run::is_there;
-use crate::{eventually, kubernetes};
+use crate::{certificates, eventually, tools};
 use site::Site;
 
 /// Alone on two cores it takes 3 s; beside builds, much longer.
@@ -44,7 +44,7 @@ pub fn missing() -> Option<String> {
     if !may {
         return Some("this container may not make network namespaces; give it the capabilities SYS_ADMIN and NET_ADMIN".into());
     }
-    kubernetes::missing()
+    tools::KUBERNETES.missing()
 }
 
 /// A running control plane without controllers.
@@ -52,30 +52,8 @@ pub struct Cluster {
     emulated: Option<String>,
     api_server: Mutex<Option<Process>>,
     _etcd: Process,
-    binaries: PathBuf,
+    kubectl: Kubectl,
     site: Site,
-}
-
-/// What a program that has ended left behind.
-#[derive(Debug)]
-pub struct Output {
-    /// How it ended.
-    pub status: ExitStatus,
-    /// Its standard output.
-    pub stdout: String,
-    /// Its standard error.
-    pub stderr: String,
-}
-
-impl Output {
-    /// Its standard output when it ended well.
-    ///
-    /// # Errors
-    /// With its standard error when it did not.
-    pub fn ok(self) -> Result<String> {
-        ensure!(self.status.success(), "{}: {}", self.status, self.stderr.trim_end());
-        Ok(self.stdout)
-    }
 }
 
 impl Cluster {
@@ -99,13 +77,17 @@ impl Cluster {
         if let Some(reason) = missing() {
             bail!("no cluster can run here: {reason}");
         }
-        let binaries = kubernetes::binaries()?;
+        let binaries = tools::KUBERNETES.folder()?;
         let site = Site::claim()?;
         let server = site.address(1);
-        certificates::write(&site.folder, server)?;
-        write_kubeconfig(&site.folder.join("kubeconfig"), &site.folder, server, &administrator(&site.folder))?;
+        certificates::authority(&site.folder, "ca")?;
+        certificates::api_server(&site.folder, server)?;
+        certificates::client(&site.folder, "ca", "admin", "/O=system:masters/CN=admin")?;
+        certificates::service_accounts(&site.folder)?;
+        let kubectl = Kubectl { programs: binaries.clone(), folder: site.folder.clone(), namespace: Some(site.namespace.clone()), server };
+        kubectl.write_kubeconfig("kubeconfig", "admin")?;
         let etcd = Process::start("etcd", etcd_command(&binaries, &site), &site.folder.join("etcd.log"))?;
-        let cluster = Self { emulated, api_server: Mutex::new(None), _etcd: etcd, binaries, site };
+        let cluster = Self { emulated, api_server: Mutex::new(None), _etcd: etcd, kubectl, site };
         cluster.start_api_server()?;
         Ok(cluster)
     }
@@ -124,7 +106,7 @@ impl Cluster {
     /// The administrator's kubeconfig, good inside and outside the namespace. For a client in the test:
     /// `kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default())`.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.site.folder.join("kubeconfig")
+        self.kubectl.kubeconfig()
     }
 
     /// The URL of the API server.
@@ -151,7 +133,7 @@ impl Cluster {
 
     /// A program inside the namespace; start it with [`Cluster::spawn`].
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
-        inside(&self.site, program.as_ref())
+        self.kubectl.beside(program.as_ref())
     }
 
     /// Starts a command of [`Cluster::command`]; its log is `NAME.log` in [`Cluster::folder`].
@@ -167,22 +149,12 @@ impl Cluster {
     /// # Errors
     /// When it cannot be started; that it failed is in the output.
     pub fn kubectl(&self, arguments: &[&str], stdin: &str) -> Result<Output> {
-        let mut command = self.kubectl_command(arguments);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot start kubectl")?;
-        if let Some(mut input) = child.stdin.take() {
-            // kubectl that ends early closes the pipe; what it has to say is in its standard error.
-            let _ = input.write_all(stdin.as_bytes());
-        }
-        output(child.wait_with_output().context("cannot wait for kubectl")?)
+        self.kubectl.run(arguments, stdin)
     }
 
     /// kubectl as the administrator, for [`Cluster::spawn`]: what it prints is the process's log.
     pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(self.binaries.join("kubectl"));
-        // Its default cache is the home folder, by address: a later cluster at this address would be shown this one's kinds.
-        command.arg("--kubeconfig").arg(self.kubeconfig()).arg("--cache-dir").arg(self.site.folder.join("cache")).args(arguments);
-        command
+        self.kubectl.command(arguments)
     }
 
     /// A shell as the administrator, for text that a person would paste: `kubectl` and these programs' folders are in its path.
@@ -190,13 +162,7 @@ impl Cluster {
     /// # Errors
     /// When it cannot be started; that it failed is in the output.
     pub fn shell(&self, script: &str, folders: &[&Path]) -> Result<Output> {
-        let mut path = vec![self.binaries.clone()];
-        path.extend(folders.iter().map(|folder| folder.to_path_buf()));
-        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-        let mut command = self.command("sh");
-        command.args(["-c", script]).env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.site.folder.join("cache"));
-        command.env("PATH", std::env::join_paths(path).context("a folder's name has a colon")?).stdin(Stdio::null());
-        output(command.output().context("cannot start a shell")?)
+        self.kubectl.shell(script, folders)
     }
 
     /// A kubeconfig of this service account, by a token of an hour.
@@ -204,11 +170,7 @@ impl Cluster {
     /// # Errors
     /// When there is no such account.
     pub fn kubeconfig_of(&self, namespace: &str, account: &str) -> Result<PathBuf> {
-        let token = self.kubectl(&["create", "token", account, "-n", namespace], "")?.ok()?;
-        let path = self.site.folder.join(format!("kubeconfig-{namespace}-{account}"));
-        let credentials = format!("token: \"{}\"", token.trim());
-        write_kubeconfig(&path, &self.site.folder, self.site.address(1), &credentials)?;
-        Ok(path)
+        self.kubectl.kubeconfig_of(namespace, account)
     }
 
     /// Applies these manifests, server-side.
@@ -216,8 +178,7 @@ impl Cluster {
     /// # Errors
     /// With what kubectl says when one is refused.
     pub fn apply(&self, manifests: &str) -> Result<()> {
-        let output = self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], manifests)?;
-        output.ok().map(drop).context("kubectl apply")
+        self.kubectl.apply(manifests)
     }
 
     /// Applies CRDs and waits until their kinds are served. Apply all in one call and early: the first object of a kind that came
@@ -226,10 +187,7 @@ impl Cluster {
     /// # Errors
     /// When one is refused or not established within 30 s.
     pub fn apply_crds(&self, crds: &str) -> Result<()> {
-        self.apply(crds)?;
-        // kubectl gives up at once on a CRD that has no conditions yet.
-        let wait = ["wait", "--for=condition=Established", "--timeout=5s", "-f", "-"];
-        eventually("the CRDs are established", Duration::from_secs(30), || self.kubectl(&wait, crds)?.ok().map(drop))
+        self.kubectl.apply_crds(crds)
     }
 
     /// Kills the API server; etcd stays. Whoever is connected sees the connection break.
@@ -247,7 +205,7 @@ impl Cluster {
     /// With its last lines when it ends or is not ready in time.
     pub fn start_api_server(&self) -> Result<()> {
         let mut running = self.api_server.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut command = api_server_command(&self.binaries, &self.site);
+        let mut command = api_server_command(&self.kubectl.programs, &self.site);
         command.args(self.emulated.iter().map(|version| format!("--emulated-version={version}")));
         let process = running.insert(self.spawn("kube-apiserver", command)?);
         let answers = eventually("the API server is ready", READY_WITHIN, || {
@@ -289,28 +247,6 @@ fn inside(site: &Site, program: &Path) -> Command {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", &site.namespace]).arg(program).current_dir(&site.folder);
     command
-}
-
-fn output(output: std::process::Output) -> Result<Output> {
-    let text = |bytes| String::from_utf8(bytes).context("it printed something other than UTF-8");
-    Ok(Output { status: output.status, stdout: text(output.stdout)?, stderr: text(output.stderr)? })
-}
-
-fn administrator(folder: &Path) -> String {
-    let file = |name: &str| folder.join(name).display().to_string();
-    format!("client-certificate: \"{}\", client-key: \"{}\"", file("admin.crt"), file("admin.key"))
-}
-
-/// `folder` has the certificates; the credentials are members of the user, as YAML.
-fn write_kubeconfig(path: &Path, folder: &Path, server: Ipv4Addr, credentials: &str) -> Result<()> {
-    let authority = folder.join("ca.crt").display().to_string();
-    let text = format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
-         contexts: [{{name: test, context: {{cluster: test, user: test}}}}]\n\
-         clusters: [{{name: test, cluster: {{server: \"https://{server}:6443\", certificate-authority: \"{authority}\"}}}}]\n\
-         users: [{{name: test, user: {{{credentials}}}}}]\n"
-    );
-    fs::write(path, text).context("cannot write the kubeconfig")
 }
 
 fn etcd_command(binaries: &Path, site: &Site) -> Command {

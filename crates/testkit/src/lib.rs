@@ -5,17 +5,24 @@
 //! [`long`].
 
 #[cfg(target_os = "linux")]
+mod certificates;
+#[cfg(target_os = "linux")]
 pub mod cluster;
 pub mod deploy;
-pub mod kubernetes;
+#[cfg(target_os = "linux")]
+mod kubectl;
+#[cfg(target_os = "linux")]
+pub mod node;
 #[cfg(unix)]
 pub mod process;
 
 pub mod ask;
 pub mod dns;
+pub mod image;
 pub mod load;
 pub mod manifests;
 pub mod origin;
+pub mod tools;
 
 mod run;
 
@@ -34,11 +41,18 @@ pub fn long() -> bool {
 /// # Errors
 /// When it is not built. `cargo xtask test` builds all of them first.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe().context("the running test has no path")?;
-    // target/PROFILE/deps/TEST-HASH
-    let path = test.ancestors().nth(2).context("the running test is not in a target folder")?.join(name);
+    let path = folder_of_programs()?.join(name);
     ensure!(path.is_file(), "{name} is not built; run `cargo build --workspace --bins`");
     Ok(path)
+}
+
+/// `target/PROFILE`, where this test, or this program of the workspace, was built.
+pub(crate) fn folder_of_programs() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("the running program has no path")?;
+    let folder = program.parent().context("the running program has no folder")?;
+    // target/PROFILE/deps/TEST-HASH
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    Ok(folder.to_owned())
 }
 
 /// Asks until the condition holds, and gives what it gave then.

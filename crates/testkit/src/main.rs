@@ -1,14 +1,18 @@
-//! `testkit`: what tests run as a process, beside or inside a namespace.
+//! `testkit`: what tests run as a process, beside or inside a namespace, and in pods.
 
-use std::net::SocketAddr;
+#[cfg(target_os = "linux")]
+mod node_commands;
+
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser};
 use http::{HeaderName, StatusCode};
 use jiff::SignedDuration;
+use serin_testkit::ask;
 use serin_testkit::load::{self, Plan};
 use serin_testkit::origin::{Behaviour, Origin, Share};
 
@@ -18,14 +22,19 @@ use serin_testkit::origin::{Behaviour, Origin, Share};
 enum Arguments {
     Origin(OriginArguments),
     Load(LoadArguments),
+    Get(GetArguments),
     Cluster(ClusterArguments),
+    #[cfg(target_os = "linux")]
+    Node(node_commands::NodeArguments),
+    /// Does nothing until it is told to end: what holds the namespaces of a pod
+    Pause,
     /// Builds etcd, kube-apiserver and kubectl if need be and prints their folder; ends with 69 and prints what is missing when tests
     /// with them cannot run here
     Kubernetes,
     Deploy(DeployArguments),
 }
 
-/// Serves HTTP/1.1 until it is ended
+/// Serves HTTP/1.1 until it is told to end; then it finishes what is under way
 #[derive(Args)]
 struct OriginArguments {
     /// Address and port
@@ -80,6 +89,20 @@ struct LoadArguments {
     limit: Duration,
 }
 
+/// Sends one request and prints the answer's body; fails for every status but 2xx
+#[derive(Args)]
+struct GetArguments {
+    /// Name or address, and port
+    #[arg(long)]
+    target: String,
+    /// The Host of the request; the target when not given
+    #[arg(long)]
+    host: Option<String>,
+    /// Path and query
+    #[arg(long, default_value = "/")]
+    path: String,
+}
+
 /// Runs a fresh etcd and kube-apiserver until it is ended, for trying things by hand
 #[derive(Args)]
 struct ClusterArguments {
@@ -108,7 +131,11 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse() {
         Arguments::Origin(arguments) => origin(&arguments),
         Arguments::Load(arguments) => load(arguments),
+        Arguments::Get(arguments) => get(&arguments),
         Arguments::Cluster(arguments) => cluster(&arguments),
+        #[cfg(target_os = "linux")]
+        Arguments::Node(arguments) => node_commands::run(&arguments),
+        Arguments::Pause => until_told_to_end().map(|()| ExitCode::SUCCESS),
         Arguments::Kubernetes => kubernetes(),
         Arguments::Deploy(arguments) => deploy(&arguments),
     };
@@ -123,7 +150,8 @@ fn origin(arguments: &OriginArguments) -> Result<ExitCode> {
     let OriginArguments { fail, status, delay, endless, .. } = *arguments;
     origin.behave(Behaviour { fail, status, delay, endless });
     println!("{} listens on {}", arguments.label, origin.address());
-    origin.serve_for_ever();
+    until_told_to_end()?;
+    origin.drain();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -132,6 +160,16 @@ fn load(arguments: LoadArguments) -> Result<ExitCode> {
     let host = host.unwrap_or_else(|| target.to_string());
     let report = load::run(&Plan { target, host, path, rate, duration, users, user_header, connections, limit })?;
     println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn get(arguments: &GetArguments) -> Result<ExitCode> {
+    let GetArguments { target, host, path } = arguments;
+    let mut addresses = target.to_socket_addrs().with_context(|| format!("{target} has no address"))?;
+    let address = addresses.next().with_context(|| format!("{target} has no address"))?;
+    let answer = ask::get(address, path, &[("Host", host.as_ref().unwrap_or(target))])?;
+    print!("{}", answer.body);
+    ensure!((200..300).contains(&answer.status), "{target}{path}: {}", answer.status);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -160,7 +198,7 @@ fn kubernetes() -> Result<ExitCode> {
         println!("{reason}");
         return Ok(ExitCode::from(UNAVAILABLE));
     }
-    println!("{}", serin_testkit::kubernetes::binaries()?.display());
+    println!("{}", serin_testkit::tools::KUBERNETES.folder()?.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -180,6 +218,20 @@ fn missing() -> Option<String> {
 #[cfg(not(target_os = "linux"))]
 fn missing() -> Option<String> {
     Some("network namespaces need Linux".into())
+}
+
+/// The first process of a container gets no signal that it does not ask for.
+fn until_told_to_end() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
+    runtime.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(())
+    })
 }
 
 /// `500ms`, `30s`, `1m30s`.

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// The response header that carries an origin's label.
 pub const LABEL: &str = "x-origin";
@@ -82,6 +83,7 @@ impl FromStr for Share {
 pub struct Origin {
     address: SocketAddr,
     state: Arc<State>,
+    draining: watch::Sender<bool>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -107,17 +109,18 @@ impl Origin {
         let state = State { label, behaviour: Mutex::default(), requests: AtomicU64::new(0), connections: AtomicU64::new(0) };
         let state = Arc::new(state);
         let (end, ended) = oneshot::channel();
+        let (draining, drained) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
         let serving = Arc::clone(&state);
         let thread = std::thread::Builder::new().name(format!("origin {address}")).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = serve(listener, serving) => {}
+                    () = serve(listener, serving, drained) => {}
                     _ = ended => {}
                 }
             });
         });
-        Ok(Self { address, state, end: Some(end), thread: Some(thread.context("cannot start a thread")?) })
+        Ok(Self { address, state, draining, end: Some(end), thread: Some(thread.context("cannot start a thread")?) })
     }
 
     /// Where it listens.
@@ -140,8 +143,9 @@ impl Origin {
         *self.state.behaviour.lock().unwrap_or_else(PoisonError::into_inner) = behaviour;
     }
 
-    /// Serves until the process is ended.
-    pub fn serve_for_ever(mut self) {
+    /// Takes no more connections, finishes what is under way, and ends: what a server does that is told to.
+    pub fn drain(mut self) {
+        self.draining.send_replace(true);
         if let Some(thread) = self.thread.take() {
             // A panic of that thread has been printed.
             let _ = thread.join();
@@ -161,22 +165,38 @@ impl Drop for Origin {
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>) {
+async fn serve(listener: TcpListener, state: Arc<State>, mut draining: watch::Receiver<bool>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    // Each connection has a sender, so the channel closes when the last one has ended.
+    let (open, mut closed) = mpsc::channel::<()>(1);
     loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = draining.changed() => break,
+        };
         // Out of descriptors, or the client has gone: the next one may do better.
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
         state.connections.fetch_add(1, Ordering::Relaxed);
-        let state = Arc::clone(&state);
+        let (state, open, mut draining) = (Arc::clone(&state), open.clone(), draining.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| answer(Arc::clone(&state), request));
+            let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             // How a connection ends is the business of whoever opened it.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                _ = draining.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                }
+            }
+            drop(open);
         });
     }
+    drop((listener, open));
+    closed.recv().await;
 }
 
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, hyper::Error> {
@@ -271,6 +291,27 @@ mod tests {
         drop(origin);
         let rest: Vec<_> = reader.lines().map_while(Result::ok).collect();
         assert!(rest.len() < 20, "{rest:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn an_origin_that_is_drained_finishes_the_request_under_way_and_closes_idle_connections() -> Result<()> {
+        let origin = origin()?;
+        let mut idle = connect(&origin)?;
+        let head = lines(&mut idle, 1)?;
+        assert_eq!(head, ["HTTP/1.1 200 OK"]);
+        origin.behave(Behaviour { delay: Duration::from_millis(300), ..Behaviour::default() });
+        let mut busy = connect(&origin)?;
+        while origin.requests() < 2 {
+            std::thread::yield_now();
+        }
+        origin.drain();
+        let mut answer = String::new();
+        busy.read_to_string(&mut answer)?;
+        assert!(answer.contains("connection: close\r\n") && answer.ends_with("\r\n\r\nv2\n"), "{answer}");
+        let mut rest = String::new();
+        idle.read_to_string(&mut rest)?;
+        assert!(rest.ends_with("\r\n\r\nv2\n"), "{rest}");
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! The project's chores. `cargo xtask test` is what CI runs, and all it runs.
 
-mod api_server;
 mod architecture;
 mod bench;
 mod generate;
 mod run;
+mod testkit;
 mod tiers;
 
 use std::process::ExitCode;
@@ -14,6 +14,9 @@ const USAGE: &str = "usage: cargo xtask <command>
   test [--long] [TIER]...  runs the tiers in order, or only those named; all run even when one fails
                            --long adds the forms of the tests that take minutes
                            a tier that cannot run here says what is missing; with CI=true that is a failure
+  cluster [--name NAME] up | down | status | kubectl ARGUMENT... | load-image TAR | build
+                           a real node with pods, in a network namespace of this machine; up builds the images that it is born with,
+                           and build does that alone
   generate                 writes what is generated: crds/
   bench [--rounds N] [--seconds N] [--serin PROGRAM] [--against PROGRAM]
                            measures serin, nginx and haproxy in turns, and how fast a change is served; docs/benchmarks.md explains
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
+        ["cluster", words @ ..] if !words.is_empty() => done(testkit::cluster(words)),
         words if words.iter().any(|word| matches!(*word, "help" | "--help" | "-h")) => {
             println!("{}", usage());
             ExitCode::SUCCESS

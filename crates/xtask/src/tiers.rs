@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, passes};
-use crate::{api_server, architecture};
+use crate::{architecture, testkit};
 
 /// What came of a tier that did not fail.
 pub(crate) enum Outcome {
@@ -28,7 +28,8 @@ const TIERS: &[Tier] = &[
     Tier { name: "lint", run: |_| lint() },
     Tier { name: "test", run: test_in_process },
     Tier { name: "docs", run: |_| docs() },
-    Tier { name: "api-server", run: api_server::check },
+    Tier { name: "api-server", run: testkit::api_server },
+    Tier { name: "node", run: testkit::node },
 ];
 
 /// Every tier's name, in order.
@@ -111,7 +112,7 @@ fn lint() -> Result<Outcome> {
     with_component("clippy", "clippy", || {
         passes(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
         // `--all-targets` leaves out what has `test = false`.
-        passes(&mut cargo(&["clippy", "--workspace", "--test", api_server::TARGETS, "--", "-D", "warnings"]))
+        passes(&mut cargo(&[&["clippy", "--workspace"], testkit::LEFT_OUT, &["--", "-D", "warnings"]].concat()))
     })
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use serin_testkit::cluster::Cluster;
 use serin_testkit::origin::Origin;
 use serin_testkit::process::{Process, shift_clock};
-use serin_testkit::{eventually, kubernetes, manifests, program};
+use serin_testkit::{eventually, manifests, program};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -171,9 +171,7 @@ impl<'a> Site<'a> {
 
     /// Every version of the release from now on.
     pub(crate) fn history(&self) -> Result<History> {
-        let mut command = self.cluster.command(kubernetes::binaries()?.join("kubectl"));
-        command.arg("--kubeconfig").arg(self.cluster.kubeconfig()).arg("--cache-dir").arg(self.cluster.folder().join("cache"));
-        command.args(["get", "canaryreleases", "-n", self.namespace, "-o", "json", "--watch"]);
+        let command = self.cluster.kubectl_command(&["get", "canaryreleases", "-n", self.namespace, "-o", "json", "--watch"]);
         let process: Process = self.cluster.spawn(&format!("{}-history", self.namespace), command)?;
         Ok(History::new(process))
     }

@@ -1,11 +1,11 @@
-//! The rule on tests that need a cluster: plain `cargo test` leaves them out, the tier api-server runs them.
+//! The rule on tests that need a cluster: plain `cargo test` leaves them out, the tiers api-server and node run them.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Test targets named `cluster...` that plain `cargo test` would run.
+/// Test targets named `cluster...` or `node...` that plain `cargo test` would run.
 pub(super) fn in_the_open(root: &Path) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     for entry in fs::read_dir(root.join("crates")).context("cannot list crates")? {
@@ -15,7 +15,7 @@ pub(super) fn in_the_open(root: &Path) -> Result<Vec<String>> {
         for test in tests {
             let test = test?.path();
             let name = test.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if name.starts_with("cluster") && !left_out(&manifest, &name) {
+            if (name.starts_with("cluster") || name.starts_with("node")) && !left_out(&manifest, &name) {
                 findings.push(format!(
                     "{}: {name} needs a cluster; give it a [[test]] with `name = \"{name}\"` and `test = false`",
                     folder.strip_prefix(root).unwrap_or(&folder).join("Cargo.toml").display()
