@@ -17,7 +17,8 @@ use tokio::time::Sleep;
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     content: Content,
-    record: Record,
+    /// None of a 101: a WebSocket has it.
+    record: Option<Record>,
     connection: Rc<Connection>,
     /// When the whole request has taken too long.
     limit: Option<Pin<Box<Sleep>>>,
@@ -44,31 +45,42 @@ impl ResponseBody {
     pub(crate) fn text(text: Bytes, record: Record, connection: Rc<Connection>) -> Self {
         Self {
             content: Content::Text(Some(text).filter(|text| !text.is_empty())),
-            record,
+            record: Some(record),
             connection,
             limit: None,
             drain: Drain::default(),
         }
     }
 
+    /// Nothing: a WebSocket follows.
+    pub(crate) fn upgraded(connection: Rc<Connection>) -> Self {
+        Self { content: Content::Text(None), record: None, connection, limit: None, drain: Drain::default() }
+    }
+
     /// What an origin sends.
     pub(crate) fn origin(answer: Answer, record: Record, connection: Rc<Connection>, limit: Option<Pin<Box<Sleep>>>) -> Self {
         let drain = record.drain();
-        Self { content: Content::Origin(answer), record, connection, limit, drain }
+        Self { content: Content::Origin(answer), record: Some(record), connection, limit, drain }
     }
 
     /// What an origin sends before it has all of the request: whoever drives the client's connection sends that on, also while the client
     /// takes nothing of the answer and so nobody asks for more of it.
     pub(crate) fn early(answer: Rc<RefCell<Answer>>, record: Record, connection: Rc<Connection>, limit: Option<Pin<Box<Sleep>>>) -> Self {
         let drain = record.drain();
-        Self { content: Content::Early(answer), record, connection, limit, drain }
+        Self { content: Content::Early(answer), record: Some(record), connection, limit, drain }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        if let Some(record) = &mut self.record {
+            record.fail(failure);
+        }
     }
 
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
         if let Some(limit) = &mut self.limit
             && limit.as_mut().poll(cx).is_ready()
         {
-            self.record.fail(Failure::RequestTimeout);
+            self.fail(Failure::RequestTimeout);
             return Poll::Ready(Some(Err(Incomplete)));
         }
         let frame = match &mut self.content {
@@ -78,12 +90,12 @@ impl ResponseBody {
         };
         let Poll::Ready(frame) = frame else {
             ready!(self.drain.poll(cx));
-            self.record.fail(Failure::Drained);
+            self.fail(Failure::Drained);
             return Poll::Ready(Some(Err(Incomplete)));
         };
         Poll::Ready(frame.map(|frame| {
             frame.map_err(|failure| {
-                self.record.fail(match failure {
+                self.fail(match failure {
                     Failure::ClientLeft => self.connection.broken().map_or(failure, Failure::from),
                     _ => failure,
                 });
@@ -99,15 +111,17 @@ impl Body for ResponseBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
         let frame = ready!(self.poll_content(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                self.record.bytes(frame.data_ref().map_or(0, Bytes::len));
-                if let Some(trailers) = frame.trailers_ref() {
-                    self.record.answer_fields(trailers);
+        if let Some(record) = &mut self.record {
+            match &frame {
+                Some(Ok(frame)) => {
+                    record.bytes(frame.data_ref().map_or(0, Bytes::len));
+                    if let Some(trailers) = frame.trailers_ref() {
+                        record.answer_fields(trailers);
+                    }
                 }
+                Some(Err(_)) => {}
+                None => record.complete(),
             }
-            Some(Err(_)) => {}
-            None => self.record.complete(),
         }
         Poll::Ready(frame)
     }
@@ -132,8 +146,10 @@ impl Body for ResponseBody {
 /// hyper drops a body when the last of it is in its buffer, often without asking for the end.
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if self.is_end_stream() {
-            self.record.complete();
+        if self.is_end_stream()
+            && let Some(record) = &mut self.record
+        {
+            record.complete();
         }
         self.connection.answered();
     }

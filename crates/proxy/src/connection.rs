@@ -10,8 +10,9 @@ use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -37,11 +38,19 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut stream: TcpStream, peer: IpAd
         io.refuse(refusal);
     }
     let trusted = peer.is_some_and(|peer| settings.client_ip.speaks_by_fields(peer));
-    let client = Rc::new(Client { connection: Rc::clone(&connection), socket, peer, peer_text, trusted, early: RefCell::default() });
+    let client = Rc::new(Client {
+        connection: Rc::clone(&connection),
+        socket,
+        peer,
+        peer_text,
+        trusted,
+        early: RefCell::default(),
+        tunnel: RefCell::default(),
+    });
     let service = service_fn(|request| service::serve(Rc::clone(worker), Rc::clone(&client), request));
-    let mut exchanges = pin!(worker.http.serve_connection(TokioIo::new(io), service));
+    let mut http = worker.http.serve_connection(TokioIo::new(io), service);
     let mut exchanges = poll_fn(|cx| {
-        let over = exchanges.as_mut().poll(cx);
+        let over = Pin::new(&mut http).poll(cx);
         // What hyper leaves behind at its end may have lost its rest, and would pass for a whole request.
         if over.is_pending() {
             client.send_on(cx);
@@ -50,10 +59,30 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut stream: TcpStream, peer: IpAd
     });
     let mut draining = worker.drains();
     // How a connection ends was told where it was seen: by its gate, its request or its response.
-    tokio::select! {
+    let over = tokio::select! {
         biased;
-        _ = &mut exchanges => return,
-        _ = draining.wait_for(|draining| *draining) => connection.close(),
+        over = &mut exchanges => Some(over),
+        _ = draining.wait_for(|draining| *draining) => None,
+    };
+    let over = match over {
+        Some(over) => over,
+        None => {
+            connection.close();
+            exchanges.await
+        }
+    };
+    if over.is_err() || !connection.asked_for_upgrade() {
+        return;
     }
-    let _ = exchanges.await;
+    // hyper leaves the end to its caller where another protocol was asked for, agreed to or not.
+    let mut io = http.into_parts().io.into_inner();
+    let tunnel = client.tunnel.take();
+    let Some(tunnel) = tunnel else {
+        let _ = io.shutdown().await;
+        return;
+    };
+    match io.into_tunnel() {
+        Ok((stream, held)) => tunnel.run(worker, stream, held).await,
+        Err(fault) => tracing::debug!(%fault, "an upgrade that cannot be"),
+    }
 }

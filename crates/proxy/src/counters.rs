@@ -38,6 +38,8 @@ struct Registry {
 pub(crate) struct Shard {
     /// Connections of clients that are open.
     pub(crate) open: AtomicU64,
+    /// WebSockets that are open.
+    pub(crate) websockets: AtomicU64,
     /// Connections of clients that were accepted.
     pub(crate) accepted: AtomicU64,
     /// Connections that were refused because there were too many.
@@ -138,6 +140,8 @@ pub struct Fallbacks {
 pub struct Totals {
     /// Connections of clients that are open.
     pub open_connections: u64,
+    /// Those that are WebSockets.
+    pub websockets: u64,
     /// Connections of clients that were accepted.
     pub accepted_connections: u64,
     /// Connections of clients that were refused because there were too many.
@@ -192,6 +196,7 @@ impl Counters {
         let mut totals = Totals { upstream_connections: self.0.upstream.total() as u64, ..Totals::default() };
         for shard in &self.0.shards {
             totals.open_connections += shard.open.load(Relaxed);
+            totals.websockets += shard.websockets.load(Relaxed);
             totals.accepted_connections += shard.accepted.load(Relaxed);
             totals.refused_connections += shard.refused.load(Relaxed);
             totals.unlogged += shard.unlogged.load(Relaxed);

@@ -63,6 +63,8 @@ pub enum Failure {
     Unasked,
     /// The whole took longer than the operator allows.
     RequestTimeout,
+    /// Nothing came either way of a WebSocket for too long.
+    WebSocketIdle,
     /// The release was aborted, and its streams to the canary are over.
     Drained,
 }
@@ -146,6 +148,7 @@ impl Failure {
             Self::Response(_) => ("bad-response", Origin, StatusCode::BAD_GATEWAY, "the answer of the backend is malformed"),
             Self::Malformed => ("bad-response", Origin, StatusCode::BAD_GATEWAY, "the answer of the backend is malformed"),
             Self::Unasked => ("unasked", Origin, StatusCode::BAD_GATEWAY, "the backend sent what was not asked for"),
+            Self::WebSocketIdle => ("websocket-idle", Client, StatusCode::REQUEST_TIMEOUT, "nothing came either way for too long"),
             Self::Drained => ("drained", Serin, StatusCode::SERVICE_UNAVAILABLE, "the release of this stream was aborted"),
             Self::RequestTimeout => ("request-timeout", Serin, StatusCode::GATEWAY_TIMEOUT, "the request took longer than it may"),
         }

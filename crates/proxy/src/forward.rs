@@ -3,7 +3,7 @@
 use crate::client_ip::X_FORWARDED_FOR;
 use http::request::Parts;
 use http::uri::{self, Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 
 /// Tells the origin which release decided; a client's own field of that name is dropped both ways.
 pub static SERIN_DECISION: HeaderName = HeaderName::from_static("serin-decision");
@@ -35,6 +35,31 @@ pub(crate) fn request_headers(headers: &mut HeaderMap, trusted: bool, own: Optio
     if takes_trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+}
+
+/// Whether a request asks for a WebSocket (RFC 6455, section 4.1), before [`request_headers`] and behind [`upgrade`].
+pub(crate) fn asks_for_websocket(parts: &Parts) -> bool {
+    parts.method == Method::GET && parts.version == Version::HTTP_11 && is_upgrade(&parts.headers)
+}
+
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::CONNECTION).iter().map(HeaderValue::as_bytes);
+    let is_option = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"upgrade");
+    let has_body =
+        headers.contains_key(header::TRANSFER_ENCODING) || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    names_websocket(headers) && !has_body && lines.flat_map(|line| line.split(|b| *b == b',')).any(is_option)
+}
+
+/// Whether WebSocket is what `Upgrade` names, and nothing beside.
+pub(crate) fn names_websocket(headers: &HeaderMap) -> bool {
+    let mut named = headers.get_all(header::UPGRADE).iter();
+    named.next().is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket")) && named.next().is_none()
+}
+
+/// Says in a head, whose fields of a connection are gone, that it is about a WebSocket.
+pub(crate) fn upgrade(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
 /// Whether the client takes trailers, which gRPC asks of all on the way (RFC 9110, section 10.1.4).

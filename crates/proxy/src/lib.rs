@@ -30,6 +30,7 @@ mod record;
 mod service;
 mod settings;
 mod target;
+mod tunnel;
 mod view;
 mod worker;
 

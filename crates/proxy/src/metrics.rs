@@ -51,6 +51,7 @@ fn totals(counters: &Counters) -> Vec<MetricFamily> {
         counters_of("serin_responses_total", "Answers to clients, with or without a release.", by_class(&[], &totals.responses)),
         counters_of("serin_errors_total", "Everything that went wrong, by what it was.", failures.collect()),
         family("serin_client_connections", "Connections of clients that are open.", MetricType::GAUGE, open.collect()),
+        family("serin_client_websockets", "Those that are WebSockets.", MetricType::GAUGE, vec![gauge(&[], totals.websockets)]),
         plain("serin_client_connections_accepted_total", "Connections of clients that were accepted.", totals.accepted_connections),
         plain("serin_client_connections_refused_total", "Connections of clients over the limit.", totals.refused_connections),
         family(

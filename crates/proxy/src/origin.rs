@@ -74,6 +74,11 @@ impl Connection {
         }
     }
 
+    /// What it is made of, once it is a tunnel; and what came of it already.
+    pub(crate) fn parts(&mut self) -> (&mut Stream, &mut BytesMut) {
+        (&mut self.stream, &mut self.held)
+    }
+
     /// Whether it can carry another request: the origin has neither closed it nor sent what nobody asked for.
     pub(crate) fn is_quiet(&self) -> bool {
         self.held.is_empty() && self.stream.is_quiet()
@@ -89,7 +94,7 @@ impl Connection {
         self.answered = false;
         self.read.stop();
         self.write.stop();
-        let mut heads = Heads::new(upload.is_head());
+        let mut heads = Heads::new(upload.is_head(), upload.asks_for_websocket());
         poll_fn(|cx| self.poll_head(cx, upload, &mut heads)).await
     }
 

@@ -103,6 +103,13 @@ impl OriginTls {
 }
 
 impl Trust {
+    /// The same by HTTP/1.1.
+    pub(crate) fn by_http1(&self) -> Self {
+        let mut config = Arc::clone(self.connector.config());
+        Arc::make_mut(&mut config).alpn_protocols = offered(Protocol::Http1);
+        Self { name: self.name.clone(), protocol: Protocol::Http1, issuers: self.issuers.clone(), connector: config.into() }
+    }
+
     pub(crate) fn connect(&self, socket: TcpStream) -> Connect<TcpStream> {
         self.connector.connect(self.name.clone(), socket)
     }

@@ -127,6 +127,7 @@ impl Pool {
                 },
             };
             match connection.ask(upload).await {
+                Ok((parts, head)) if head.upgrade => return Ok(Response::from_parts(parts, Answer::Upgraded(connection))),
                 Ok((parts, head)) => {
                     let answer = Http1Answer::new(Rc::clone(self), connection, upload, &head);
                     return Ok(Response::from_parts(parts, Answer::Http1(answer)));

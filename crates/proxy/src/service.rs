@@ -5,10 +5,12 @@ use crate::auth::{self, Refused};
 use crate::body::ResponseBody;
 use crate::failure::Failure;
 use crate::forward::{self, Arrival};
+use crate::gate::Fault;
 use crate::io::Connection;
 use crate::origin::{Answer, Upload};
 use crate::passwords::Known;
 use crate::record::{Decided, Record};
+use crate::tunnel::Tunnel;
 use crate::view::Endpoints;
 use crate::worker::Worker;
 use crate::{ClientIp, RequestFacts, grpc, issue, target};
@@ -47,6 +49,8 @@ pub(crate) struct Client {
     pub(crate) trusted: bool,
     /// The answer under way, if it came before all of its request.
     pub(crate) early: RefCell<Weak<RefCell<Answer>>>,
+    /// What an origin agreed to, once the answer that says so is out.
+    pub(crate) tunnel: RefCell<Option<Tunnel>>,
 }
 
 /// Where a request goes.
@@ -57,6 +61,8 @@ struct Plan {
     cookie: Option<HeaderValue>,
     /// Fields that do not go on as trailers either.
     withheld: Vec<HeaderName>,
+    /// It may become one.
+    websocket: bool,
 }
 
 /// Why there is no plan.
@@ -141,6 +147,19 @@ pub(crate) async fn serve(
     forward::response_headers(&mut parts.headers);
     if let Some(cookie) = plan.cookie.take() {
         issue::give(&mut parts.headers, cookie);
+    }
+    if let Answer::Upgraded(origin) = answer {
+        if client.connection.is_ahead() {
+            client.connection.close();
+            return Ok(answered(Failure::Request(Fault::EarlyTunnel).into(), record, &worker, &client));
+        }
+        forward::upgrade(&mut parts.headers);
+        record.head(parts.status.as_u16());
+        if let Some(decision) = record.decision_header().filter(|_| worker.settings.decision_header) {
+            parts.headers.insert(&forward::SERIN_DECISION, decision);
+        }
+        client.tunnel.replace(Some(Tunnel::new(origin, record)));
+        return Ok(Response::from_parts(parts, ResponseBody::upgraded(Rc::clone(&client.connection))));
     }
     record.head(parts.status.as_u16());
     record.answer_fields(&parts.headers);
@@ -232,7 +251,7 @@ fn plan(
     auth::hide(policy, &mut parts.headers);
     let withheld = policy.map_or_else(Vec::new, |policy| policy.fields().cloned().collect());
     forwarded_head(worker, client, parts);
-    Ok(Plan { endpoints, side, withheld, cookie })
+    Ok(Plan { endpoints, side, withheld, cookie, websocket: forward::asks_for_websocket(parts) })
 }
 
 /// What becomes of a password: known already, or to be waited for.
@@ -274,6 +293,7 @@ fn decided(
 }
 
 fn forwarded_head(worker: &Worker, client: &Client, parts: &mut Parts) {
+    let websocket = forward::asks_for_websocket(parts);
     // The origin need not know: hyper asks the client for the body when the origin begins to take it (RFC 9110, section 10.1.1).
     parts.headers.remove(header::EXPECT);
     parts.version = Version::HTTP_11;
@@ -281,6 +301,9 @@ fn forwarded_head(worker: &Worker, client: &Client, parts: &mut Parts) {
     // Without Host only an HTTP/1.0 request comes so far, and HTTP/1.1 asks for one (RFC 9112, section 3.2).
     parts.headers.entry(header::HOST).or_insert_with(|| worker.own_host.clone());
     forward::request_headers(&mut parts.headers, client.trusted, worker.settings.client_ip.own_header());
+    if websocket {
+        forward::upgrade(&mut parts.headers);
+    }
 }
 
 /// Sends the request to one endpoint after the other while nothing of it was sent, all of the same side (S4).
@@ -299,7 +322,7 @@ async fn exchange(
         if let Some(entry) = record.entry() {
             entry.upstream = Some(endpoint);
         }
-        match worker.pool.send(&plan.endpoints.endpoint(endpoint), &mut upload).await {
+        match worker.pool.send(&plan.endpoints.endpoint(endpoint, plan.websocket), &mut upload).await {
             Ok(response) => return Ok(response),
             Err(Failure::ClientLeft) => return Err(client.connection.broken().map_or(Failure::ClientLeft, Failure::from)),
             Err(failure) if attempt < attempts && upload.written() == 0 && upload.begin_anew() => record.fail(failure),

@@ -58,6 +58,8 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two pieces of an origin's body, which is then cut off, and while an origin takes nothing of a request: 504.
     pub origin_idle: Duration,
+    /// While nothing comes either way of a WebSocket: it is closed.
+    pub websocket_idle: Duration,
     /// For how long a connection to an origin is kept that nobody uses; up to a fifth less, so that not all close at once.
     pub pool_idle: Duration,
     /// From the head of a request to the end of its response; `None`: no limit.
@@ -124,6 +126,7 @@ impl Default for Timeouts {
             handshake: Duration::from_secs(5),
             first_byte: Duration::from_secs(60),
             origin_idle: Duration::from_secs(60),
+            websocket_idle: Duration::from_secs(3600),
             pool_idle: Duration::from_secs(30),
             request: None,
             linger: Duration::from_secs(2),

@@ -105,8 +105,11 @@ impl Endpoints {
         if self.ready.is_empty() && side == Side::Stable { &self.draining } else { &self.ready }
     }
 
-    /// One of them, for a connection.
-    pub(crate) fn endpoint(&self, address: SocketAddr) -> Endpoint {
+    /// One of them, for a connection; for one that may become a WebSocket by HTTP/1.1, whatever else it speaks.
+    pub(crate) fn endpoint(&self, address: SocketAddr, websocket: bool) -> Endpoint {
+        if websocket && self.protocol != Protocol::Http1 {
+            return Endpoint { address, protocol: Protocol::Http1, tls: self.tls.as_ref().map(|trust| Rc::new(trust.by_http1())) };
+        }
         Endpoint { address, protocol: self.protocol, tls: self.tls.clone() }
     }
 

@@ -23,6 +23,7 @@ pub mod load;
 pub mod manifests;
 pub mod origin;
 pub mod tools;
+pub mod websocket;
 
 mod run;
 

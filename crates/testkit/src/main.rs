@@ -34,7 +34,8 @@ enum Arguments {
     Deploy(DeployArguments),
 }
 
-/// Serves HTTP/1.1 until it is told to end; then it finishes what is under way
+/// Serves HTTP/1.1, and HTTP/2 without TLS, until it is told to end; then it finishes what is under way. /ws is a WebSocket that says back
+/// what it is told, /sse sends events, /slow?seconds=N takes so long, and gRPC is said back
 #[derive(Args)]
 struct OriginArguments {
     /// Address and port

@@ -27,9 +27,17 @@ pub fn namespace(name: &str) -> String {
 ///
 /// One for each because a slice has one port for all its addresses, and origins of a test differ in the port.
 pub fn service(namespace: &str, name: &str, endpoints: &[SocketAddr]) -> String {
+    with_slices(namespace, name, endpoints, &json!({"name": "http", "port": PORT}))
+}
+
+/// The same with an `appProtocol`.
+pub fn service_speaking(namespace: &str, name: &str, endpoints: &[SocketAddr], app_protocol: &str) -> String {
+    with_slices(namespace, name, endpoints, &json!({"name": "http", "port": PORT, "appProtocol": app_protocol}))
+}
+
+fn with_slices(namespace: &str, name: &str, endpoints: &[SocketAddr], port: &Value) -> String {
     let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
-        "spec": {"ports": [{"name": "http", "port": PORT}]}
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": {"ports": [port]}
     });
     let slices = endpoints.iter().enumerate().map(|(nth, endpoint)| {
         document(&json!({

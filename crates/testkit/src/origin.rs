@@ -1,8 +1,13 @@
-//! A small HTTP/1.1 origin that says its label, counts, and fails, lingers or never ends as told.
+//! A small origin that says its label, counts, and fails, lingers or never ends as told. It speaks HTTP/1.1, and HTTP/2 without TLS on the same port.
+//!
+//! `/ws` is a WebSocket that says back what it is told, `/sse` sends events without end, `/slow?seconds=10` takes so long to send, and
+//! what comes as gRPC is said back as it comes, whatever the method.
 //!
 //! It has a thread and a runtime of its own: neither a paused clock nor a busy runtime of the test changes how it serves.
 
-use std::convert::Infallible;
+mod streams;
+
+use crate::websocket;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::str::FromStr;
@@ -13,25 +18,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
 use bytes::Bytes;
-use futures::stream::unfold;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::server::conn::http1;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use streams::Body;
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// The response header that carries an origin's label.
 pub const LABEL: &str = "x-origin";
 /// The response header that carries the target of the request, as it came.
 pub const TARGET: &str = "x-target";
+/// The response header that carries the version of HTTP that the request came by.
+pub const VERSION: &str = "x-version";
 /// The response header that carries the `Host` of the request, as it came.
 pub const HOST: &str = "x-host";
-
-/// Between two lines of an endless answer.
-const TICK: Duration = Duration::from_millis(100);
 
 /// How an origin answers.
 #[derive(Clone, Copy, Debug)]
@@ -183,13 +187,24 @@ async fn serve(listener: TcpListener, state: Arc<State>, mut draining: watch::Re
         let (state, open, mut draining) = (Arc::clone(&state), open.clone(), draining.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| answer(Arc::clone(&state), request));
-            let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             // How a connection ends is the business of whoever opened it.
-            tokio::select! {
-                _ = connection.as_mut() => {}
-                _ = draining.changed() => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
+            if begins_http2(&stream).await {
+                let mut connection = pin!(http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service));
+                tokio::select! {
+                    _ = connection.as_mut() => {}
+                    _ = draining.changed() => {
+                        connection.as_mut().graceful_shutdown();
+                        let _ = connection.await;
+                    }
+                }
+            } else {
+                let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
+                tokio::select! {
+                    _ = connection.as_mut() => {}
+                    _ = draining.changed() => {
+                        connection.as_mut().graceful_shutdown();
+                        let _ = connection.await;
+                    }
                 }
             }
             drop(open);
@@ -199,14 +214,36 @@ async fn serve(listener: TcpListener, state: Arc<State>, mut draining: watch::Re
     closed.recv().await;
 }
 
-async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, hyper::Error> {
+/// Whether HTTP/2 is what comes: no request of HTTP/1.1 has a method that begins so.
+async fn begins_http2(stream: &TcpStream) -> bool {
+    let mut begin = [0; 4];
+    loop {
+        match stream.peek(&mut begin).await {
+            Ok(4) => return begin == *b"PRI ",
+            Ok(length @ 1..) if b"PRI ".starts_with(&begin[..length]) => tokio::time::sleep(Duration::from_millis(1)).await,
+            _ => return false,
+        }
+    }
+}
+
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {
     let nth = state.requests.fetch_add(1, Ordering::Relaxed);
     let behaviour = *state.behaviour.lock().unwrap_or_else(PoisonError::into_inner);
     let target = request.uri().path_and_query().and_then(|target| HeaderValue::from_str(target.as_str()).ok());
     let host = request.headers().get(http::header::HOST).cloned();
+    let version = HeaderValue::from_str(&format!("{:?}", request.version())).ok();
+    let fails = behaviour.fail.takes(nth);
+    let mut request = request.map(Some);
+    if let Some(mut response) = special(&state, &behaviour, fails, &mut request).await {
+        response.headers_mut().insert(LABEL, state.label.clone());
+        return Ok(response);
+    }
     // The body is read to its end, so that the connection can be used again.
     let mut body = request.into_body();
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = match &mut body {
+        Some(body) => body.frame().await,
+        None => None,
+    } {
         frame?;
     }
     // A sleep of nothing would still take the timer's millisecond.
@@ -214,28 +251,54 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         tokio::time::sleep(behaviour.delay).await;
     }
     let line = Bytes::from([state.label.as_bytes(), b"\n"].concat());
-    let body = if behaviour.endless { endless(line) } else { Full::new(line).boxed_unsync() };
+    let body = if behaviour.endless { streams::endless(line) } else { Full::new(line).boxed_unsync() };
     let mut response = Response::new(body);
-    if behaviour.fail.takes(nth) {
+    if fails {
         *response.status_mut() = behaviour.status;
     }
     response.headers_mut().insert(LABEL, state.label.clone());
-    for (name, value) in [(TARGET, target), (HOST, host)] {
+    for (name, value) in [(TARGET, target), (HOST, host), (VERSION, version)] {
         response.headers_mut().extend(value.map(|value| (HeaderName::from_static(name), value)));
     }
     Ok(response)
 }
 
-/// This line at once and then every [`TICK`], until the client has gone.
-fn endless(line: Bytes) -> UnsyncBoxBody<Bytes, Infallible> {
-    let ticks = unfold(tokio::time::interval(TICK), move |mut interval| {
-        let line = line.clone();
-        async move {
-            interval.tick().await;
-            Some((Ok(Frame::data(line)), interval))
+/// The answer to what is more than a plain request. A body that it needs is taken.
+async fn special(state: &State, behaviour: &Behaviour, fails: bool, request: &mut Request<Option<Incoming>>) -> Option<Response<Body>> {
+    let is_grpc = request.headers().get(http::header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    if is_grpc {
+        tokio::time::sleep(behaviour.delay).await;
+        return Some(if fails { streams::unavailable() } else { streams::grpc(request.body_mut().take()?) });
+    }
+    if fails {
+        return None;
+    }
+    match request.uri().path() {
+        "/sse" => Some(streams::events(&state.label)),
+        "/slow" => {
+            let seconds = request.uri().query().and_then(|query| query.strip_prefix("seconds="));
+            Some(streams::slow(&state.label, seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(1)))
         }
-    });
-    StreamBody::new(ticks).boxed_unsync()
+        "/ws" => {
+            let accept = websocket::accept(request.headers())?;
+            let upgrade = hyper::upgrade::on(request);
+            tokio::spawn(async move {
+                if let Ok(upgraded) = upgrade.await {
+                    // How it ends is the business of whoever opened it.
+                    let _ = websocket::echo(TokioIo::new(upgraded)).await;
+                }
+            });
+            let mut response = Response::new(Empty::new().boxed_unsync());
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            let fields = [
+                (http::header::CONNECTION, HeaderValue::from_static("upgrade")),
+                (http::header::UPGRADE, HeaderValue::from_static("websocket")),
+            ];
+            response.headers_mut().extend(fields.into_iter().chain([(http::header::SEC_WEBSOCKET_ACCEPT, accept)]));
+            Some(response)
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

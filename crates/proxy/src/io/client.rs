@@ -37,6 +37,10 @@ pub(crate) struct Connection {
     answered: Cell<Option<Instant>>,
     /// No request is begun any more.
     closing: Cell<bool>,
+    /// Something came behind the request under way.
+    ahead: Cell<bool>,
+    /// A request of this connection asked for another protocol.
+    upgrade: Cell<bool>,
     /// Whoever reads, while the next request is there and waits for the end of the response.
     reader: Cell<Option<Waker>>,
 }
@@ -109,6 +113,16 @@ impl Connection {
         self.broken.get()
     }
 
+    /// Whether something came behind the request under way.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.ahead.get()
+    }
+
+    /// Whether a request asked for another protocol: then hyper leaves the end of the connection to its caller.
+    pub(crate) fn asked_for_upgrade(&self) -> bool {
+        self.upgrade.get()
+    }
+
     /// The whole response was given to hyper.
     pub(crate) fn answered(&self) {
         self.answered.set(Some(Instant::now()));
@@ -167,8 +181,10 @@ impl ClientIo {
             let step = self.gate.step(&self.held[self.released..]);
             self.released += step.release;
             match step.event {
-                Event::Head(_) => {
+                Event::Head(head) => {
                     self.phase = Phase::Body;
+                    self.connection.ahead.set(false);
+                    self.connection.upgrade.set(self.connection.upgrade.get() || head.upgrade);
                     self.connection.begun.set(Some(Instant::now()));
                 }
                 Event::End => self.phase = Phase::Response,
@@ -236,6 +252,7 @@ impl ClientIo {
             }
         }
         if !self.held.is_empty() {
+            self.connection.ahead.set(true);
             self.connection.reader.set(Some(cx.waker().clone()));
         }
         // hyper does not ask again when the response is done, but when something comes: so this is looked at again by time, at the latest
@@ -260,6 +277,16 @@ impl ClientIo {
         self.held.clear();
         self.held.extend_from_slice(REFUSED);
         self.released = REFUSED.len();
+    }
+
+    /// The socket behind it, and what came behind the request that asked for a tunnel.
+    ///
+    /// # Errors
+    /// When that request did not, or is not over.
+    pub(crate) fn into_tunnel(mut self) -> Result<(TcpStream, BytesMut), Fault> {
+        // What came before the origin agreed was looked for at that moment.
+        self.gate.tunnel(&[])?;
+        Ok((self.stream, self.held))
     }
 
     fn break_off(&mut self, refusal: Refusal) -> io::Error {

@@ -1,5 +1,6 @@
 //! The body of a response on its way from an origin, whichever HTTP that speaks.
 
+use super::Connection;
 use super::http1::Http1Answer;
 use super::http2::Http2Answer;
 use crate::failure::Failure;
@@ -12,6 +13,8 @@ use std::task::{Context, Poll};
 pub(crate) enum Answer {
     Http1(Http1Answer),
     Http2(Box<Http2Answer>),
+    /// What follows is a WebSocket's.
+    Upgraded(Box<Connection>),
 }
 
 impl Answer {
@@ -20,6 +23,7 @@ impl Answer {
         match self {
             Self::Http1(answer) => answer.is_over(),
             Self::Http2(answer) => answer.is_over(),
+            Self::Upgraded(_) => true,
         }
     }
 
@@ -28,6 +32,7 @@ impl Answer {
         match self {
             Self::Http1(answer) => answer.is_early(),
             Self::Http2(answer) => answer.is_early(),
+            Self::Upgraded(_) => false,
         }
     }
 
@@ -36,6 +41,7 @@ impl Answer {
         match self {
             Self::Http1(answer) => answer.send(cx),
             Self::Http2(answer) => answer.send(cx),
+            Self::Upgraded(_) => Ok(()),
         }
     }
 
@@ -44,6 +50,7 @@ impl Answer {
         match self {
             Self::Http1(answer) => answer.size_hint(),
             Self::Http2(answer) => answer.size_hint(),
+            Self::Upgraded(_) => SizeHint::with_exact(0),
         }
     }
 
@@ -52,6 +59,7 @@ impl Answer {
         match self {
             Self::Http1(answer) => answer.poll_frame(cx),
             Self::Http2(answer) => answer.poll_frame(cx),
+            Self::Upgraded(_) => Poll::Ready(None),
         }
     }
 }

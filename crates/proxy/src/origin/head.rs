@@ -19,25 +19,27 @@ const INTERIM: u8 = 16;
 #[derive(Debug)]
 pub(super) struct Heads {
     to_head: bool,
+    /// The request asked for a WebSocket.
+    upgrade: bool,
     reader: ResponseReader,
     interim: u8,
 }
 
 impl Heads {
-    /// For a request whose method is HEAD or not.
-    pub(super) fn new(to_head: bool) -> Self {
-        Self { to_head, reader: ResponseReader::new(to_head), interim: 0 }
+    /// For a request whose method is HEAD or not, and that asked for a WebSocket or not.
+    pub(super) fn new(to_head: bool, upgrade: bool) -> Self {
+        Self { to_head, upgrade, reader: ResponseReader::new(to_head), interim: 0 }
     }
 
     /// Takes the final head from what is held, once it is there.
     pub(super) fn take(&mut self, held: &mut BytesMut, limits: &Limits) -> Result<Option<(Parts, ResponseHead)>, Failure> {
         while let Some(head) = self.reader.read(held, limits).map_err(Failure::Response)? {
             let bytes = held.split_to(head.length).freeze();
-            if head.status == 101 {
-                return Err(Failure::Response(Fault::EarlyTunnel));
-            }
             if !head.is_interim() {
                 let parts = response(head.status, &bytes, self.reader.fields()).ok_or(Failure::Response(Fault::FieldName))?;
+                if head.status == 101 && !(self.upgrade && head.upgrade && forward::names_websocket(&parts.headers)) {
+                    return Err(Failure::Response(Fault::EarlyTunnel));
+                }
                 return Ok(Some((parts, head)));
             }
             self.interim += 1;
@@ -126,7 +128,7 @@ mod tests {
     }
 
     fn received(head: &[u8]) -> Parts {
-        let taken = Heads::new(false).take(&mut BytesMut::from(head), &Limits::default());
+        let taken = Heads::new(false, false).take(&mut BytesMut::from(head), &Limits::default());
         taken.ok().flatten().expect("a head").0
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct Upload {
     is_cut: bool,
     /// Fields that are not taken from the trailers.
     withheld: Vec<HeaderName>,
+    /// It asks for a WebSocket.
+    websocket: bool,
     /// The head for an origin that speaks HTTP/2.
     fields: Option<Box<Request<()>>>,
     /// Some of the body was taken, which no other connection can get.
@@ -72,6 +74,7 @@ impl Upload {
             is_held: false,
             is_cut: false,
             withheld,
+            websocket: forward::asks_for_websocket(parts),
             fields: None,
             is_begun: false,
         }
@@ -80,6 +83,11 @@ impl Upload {
     /// The same, also for an origin that speaks HTTP/2.
     pub(crate) fn or_http2(self, parts: &Parts, arrival: &Arrival<'_>, tls: bool) -> Self {
         Self { fields: forward::http2_request(parts, arrival, tls).map(Box::new), ..self }
+    }
+
+    /// Whether it asks for a WebSocket.
+    pub(super) fn asks_for_websocket(&self) -> bool {
+        self.websocket
     }
 
     /// The head for an origin that speaks HTTP/2.

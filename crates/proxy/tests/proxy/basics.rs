@@ -137,7 +137,7 @@ fn upgrade_is_not_passed_on() {
     let origin = Origin::saying("no");
     let proxy = serve(settings(), everything_to(&[origin.address]));
     let mut client = Client::of(&proxy);
-    let upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n";
     assert_eq!(client.send(upgrade).response().status(), 200);
     assert_eq!(client.get("/").status(), 200);
     assert_eq!((origin.heard()[0].field("upgrade"), origin.heard()[0].field("connection")), (None, None));

@@ -26,3 +26,4 @@ mod tls;
 mod told;
 mod uploads;
 mod values;
+mod websocket;

@@ -100,7 +100,7 @@ fn metrics_are_whole_before_anything_went_wrong() {
     let origin = Origin::saying("ok");
     let proxy = serve(settings(), release_of(&[origin.address], &[origin.address], 100, 50));
     let names = |text: &str| text.lines().filter(|line| line.starts_with("# TYPE ")).count();
-    assert_eq!(names(&proxy.counters().text()), 6, "no error, and no request of a release");
+    assert_eq!(names(&proxy.counters().text()), 7, "no error, and no request of a release");
     Client::of(&proxy).get("/");
     assert_eq!(names(&proxy.counters().text()), include_str!("../metrics.txt").lines().count() - 1, "all but the errors");
 }

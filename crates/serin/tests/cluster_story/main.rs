@@ -17,6 +17,7 @@ mod malformed;
 mod manual;
 mod memory;
 mod policies;
+mod protocols;
 mod refused;
 mod revisions;
 mod rules;

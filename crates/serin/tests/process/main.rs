@@ -24,6 +24,7 @@ mod metrics;
 mod offline;
 mod pods;
 mod policies;
+mod protocols;
 mod restart;
 mod rules;
 mod running;
