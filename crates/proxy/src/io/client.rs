@@ -253,6 +253,9 @@ impl ClientIo {
         }
         if !self.held.is_empty() {
             self.connection.ahead.set(true);
+        }
+        // One that closes does so behind its response, whether or not the client says anything more.
+        if !self.held.is_empty() || self.connection.closing.get() {
             self.connection.reader.set(Some(cx.waker().clone()));
         }
         // hyper does not ask again when the response is done, but when something comes: so this is looked at again by time, at the latest

@@ -37,7 +37,7 @@ enum End {
 
 /// What serin sees when the bytes come in pieces that end at these places.
 fn decoded(bytes: &[u8], ends: &[usize], to_head: bool) -> Seen {
-    let (mut held, mut heads, mut rest, mut seen) = (BytesMut::new(), Heads::new(to_head), None, Seen::default());
+    let (mut held, mut heads, mut rest, mut seen) = (BytesMut::new(), Heads::new(to_head, false), None, Seen::default());
     let mut start = 0;
     for end in ends.iter().copied().chain([bytes.len()]) {
         held.extend_from_slice(&bytes[start..end]);

@@ -1,5 +1,6 @@
 //! Origins that are spoken to by TLS: whom the proxy believes, and what becomes of the others.
 
+use crate::http2_origin::run;
 use crate::support::{Client, Message, Origin, PATIENCE, backend, eventually, everything_to, serve, settings};
 use base64::Engine;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -7,11 +8,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serin_proxy::{OriginTls, Proxy, Settings, Timeouts};
 use serin_routing::Config;
-use serin_routing::config::{Backend, Tls};
+use serin_routing::config::{Backend, Protocol, Tls};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Who issues certificates.
 struct Authority {
@@ -154,6 +156,69 @@ fn issuers_that_a_backend_names_are_believed_for_it_and_no_others() {
 fn pem(certificate: &CertificateDer<'_>) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(certificate);
     format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}
+
+/// An origin by TLS that has these protocols to offer, and says which one it was asked by.
+fn choosing(authority: &Authority, offers: &[&str]) -> Origin {
+    let mut server = ServerConfig::clone(&authority.server(&["next.example"], false));
+    server.alpn_protocols = offers.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let server = Arc::new(server);
+    Origin::talking(move |socket| {
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&server));
+        run(async move {
+            socket.set_nonblocking(true).expect("a socket");
+            let socket = tokio::net::TcpStream::from_std(socket).expect("a socket");
+            let Ok(mut stream) = acceptor.accept(socket).await else { return };
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                let mut connection = h2::server::handshake(stream).await.expect("a connection");
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    let mut body = respond.send_response(http::Response::new(()), false).expect("a stream");
+                    body.send_data(bytes::Bytes::from_static(b"HTTP/2"), true).expect("a stream");
+                }
+                return;
+            }
+            let mut head = Vec::new();
+            while let Ok(byte) = stream.read_u8().await {
+                head.push(byte);
+                if head.ends_with(b"\r\n\r\n") {
+                    let agreed = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+                    let asked = String::from_utf8_lossy(&head).contains("upgrade: websocket");
+                    let answer = if asked { agreed } else { "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nHTTP/1.1" };
+                    stream.write_all(answer.as_bytes()).await.expect("the proxy reads");
+                    head.clear();
+                }
+            }
+        });
+    })
+}
+
+#[test]
+fn both_agree_on_http2_where_a_backend_has_it_and_a_websocket_goes_by_http1() {
+    let authority = Authority::new();
+    let both: &[&str] = &["h2", "http/1.1"];
+    for (protocol, offers, expected) in [
+        (Protocol::Negotiated, both, "HTTP/2"),
+        (Protocol::Negotiated, &["http/1.1"], "HTTP/1.1"),
+        (Protocol::Negotiated, &[], "HTTP/1.1"),
+        (Protocol::Http2, both, "HTTP/2"),
+        (Protocol::Http1, both, "HTTP/1.1"),
+        (Protocol::Http2, &["http/1.1"], "the backend does not speak TLS as it should\n"),
+        (Protocol::Http2, &[], "the backend does not speak TLS as it should\n"),
+    ] {
+        let origin = choosing(&authority, offers);
+        let mut config = to(&origin, "next.example");
+        config.backends[0].protocol = protocol;
+        let proxy = serve(authority.believed(Timeouts::default()), config);
+        let mut client = Client::of(&proxy);
+        for _ in 0..2 {
+            assert_eq!(client.get("/").text(), expected, "{protocol:?} and {offers:?}");
+        }
+        if offers == both {
+            let ask = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+            let answer = Message::read(&mut client.send(ask).reader, true).expect("an answer");
+            assert_eq!(answer.status(), 101, "{protocol:?}");
+        }
+    }
 }
 
 #[test]
