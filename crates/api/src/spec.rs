@@ -8,7 +8,9 @@
 
 mod analysis;
 mod auth_policy;
+mod backend;
 mod backend_policy;
+mod balancing;
 mod canary;
 mod consumer;
 mod operation;
@@ -25,7 +27,11 @@ pub use analysis::{
 pub use auth_policy::{
     Anonymous, AuthPolicy, AuthPolicySpec, AuthScopeSpec, BasicAuthSpec, JwksSpec, JwtSpec, KeyAuthSpec, MethodSpec, TrustedHeadersSpec,
 };
+pub use backend::{
+    CaCertificateSpec, ClientCertificateSpec, ConnectionsSpec, OriginTlsSpec, RetriesSpec, RetryBudgetSpec, RetryWhen, TimeoutsSpec,
+};
 pub use backend_policy::{BackendPolicy, BackendPolicySpec};
+pub use balancing::{ActiveCheckSpec, HashBy, HashOnSpec, HealthCheckSpec, LoadBalancingSpec, LoadBalancingType, PassiveCheckSpec};
 pub use canary::{CanarySpec, LabelRequirement, LabelSelector, PathSpec, PathType, Relation, Scheme, WhenUnavailable};
 pub use consumer::{Consumer, ConsumerSpec, CredentialSpec, KeyCredential, PasswordCredential, TokenCredential};
 pub use operation::{Day, DrainSpec, HookSpec, Moment, ScheduleSpec, WhenUnreachable, Window, WorkloadKind, WorkloadRef, WorkloadsSpec};

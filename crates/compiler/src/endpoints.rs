@@ -78,6 +78,7 @@ impl<'o> Backends<'o> {
             ready,
             draining,
             path: self.path(&target.service),
+            upstream: self.upstream(&target.service),
             protocol,
             // The name by which other pods reach it.
             tls: tls.then(|| Tls::of(format!("{name}.{namespace}.svc"))),

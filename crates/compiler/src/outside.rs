@@ -157,6 +157,7 @@ impl Backends<'_> {
             name: target.to_string(),
             ready,
             path: self.path(&target.service),
+            upstream: self.upstream(&target.service),
             host: (!host.preserve).then_some(authority),
             protocol: *protocol,
             tls: host.tls.then(|| Tls::of(host.name.to_string())),

@@ -69,6 +69,10 @@ impl Refused {
 
 impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
-        Self { failure, fields: Vec::new() }
+        match failure {
+            // A connection may be free at any moment.
+            Failure::EndpointBusy => Self::until(failure, 1),
+            _ => Self { failure, fields: Vec::new() },
+        }
     }
 }

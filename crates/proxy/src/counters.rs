@@ -3,6 +3,7 @@
 mod histogram;
 mod identities;
 
+use crate::balance::{PolicyCounts, Registry as Balances};
 use crate::pool::OpenConnections;
 use histogram::Cells;
 pub use histogram::Histogram;
@@ -29,6 +30,7 @@ pub struct Counters(Arc<Registry>);
 struct Registry {
     boot: String,
     upstream: Arc<OpenConnections>,
+    balances: Arc<Balances>,
     shards: Vec<Arc<Shard>>,
 }
 
@@ -46,6 +48,10 @@ pub(crate) struct Shard {
     pub(crate) refused: AtomicU64,
     /// Lines of the access log that were dropped because its writer could not follow.
     pub(crate) unlogged: AtomicU64,
+    /// Requests that were sent again.
+    pub(crate) retries: AtomicU64,
+    /// Requests that were not sent again because that would have been too much.
+    pub(crate) over_budget: AtomicU64,
     /// All responses, by the first digit of their status; 0 for those that nobody waited for.
     responses: [AtomicU64; 6],
     failures: Mutex<BTreeMap<&'static str, u64>>,
@@ -148,6 +154,10 @@ pub struct Totals {
     pub refused_connections: u64,
     /// Connections to origins that are open.
     pub upstream_connections: u64,
+    /// Requests that were sent to an origin once more.
+    pub retries: u64,
+    /// Requests that were not sent again since the budget of their policy was spent.
+    pub retries_over_budget: u64,
     /// Lines of the access log that were dropped.
     pub unlogged: u64,
     /// All answers by the first digit of their status.
@@ -157,9 +167,10 @@ pub struct Totals {
 }
 
 impl Counters {
-    pub(crate) fn new(workers: usize, upstream: Arc<OpenConnections>) -> Self {
+    pub(crate) fn new(workers: usize, upstream: Arc<OpenConnections>, balances: Arc<Balances>) -> Self {
         let boot = RandomState::new().hash_one(std::process::id());
-        Self(Arc::new(Registry { boot: format!("{boot:016x}"), upstream, shards: (0..workers).map(|_| Arc::default()).collect() }))
+        let shards = (0..workers).map(|_| Arc::default()).collect();
+        Self(Arc::new(Registry { boot: format!("{boot:016x}"), upstream, balances, shards }))
     }
 
     /// Which run of the process counted: another one begins at 0.
@@ -199,6 +210,8 @@ impl Counters {
             totals.websockets += shard.websockets.load(Relaxed);
             totals.accepted_connections += shard.accepted.load(Relaxed);
             totals.refused_connections += shard.refused.load(Relaxed);
+            totals.retries += shard.retries.load(Relaxed);
+            totals.retries_over_budget += shard.over_budget.load(Relaxed);
             totals.unlogged += shard.unlogged.load(Relaxed);
             add_all(&mut totals.responses, &shard.responses);
             for (label, count) in lock(&shard.failures).iter() {
@@ -206,6 +219,11 @@ impl Counters {
             }
         }
         totals
+    }
+
+    /// Of each BackendPolicy that is served, by namespace and name.
+    pub fn policies(&self) -> Vec<PolicyCounts> {
+        self.0.balances.counts()
     }
 
     /// The open connections of clients of each worker.

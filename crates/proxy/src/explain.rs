@@ -211,7 +211,7 @@ impl ReleaseExplained {
     fn of(applied: &RouteRelease, facts: &RequestFacts<'_>, now: Timestamp) -> (Self, Side) {
         let release = &applied.release;
         let decision = foresee(&release.policy, &release.served(now), facts);
-        let side = applied.serving(decision.side);
+        let side = applied.serving(decision.side, |_| true);
         let issued = decision.identity == Some(serin_split::Identity::Issued);
         let by_chance = issued || decision.identity == Some(serin_split::Identity::Request);
         let explained = Self {

@@ -6,6 +6,7 @@ pub mod gate;
 
 mod access_log;
 mod auth;
+mod balance;
 mod body;
 mod client_ip;
 mod connection;
@@ -16,6 +17,7 @@ mod facts;
 mod failure;
 mod forward;
 mod grpc;
+mod health;
 mod io;
 mod issue;
 mod listener;
@@ -34,6 +36,7 @@ mod tunnel;
 mod view;
 mod worker;
 
+pub use balance::PolicyCounts;
 pub use client_ip::{ClientIp, ClientIpFrom, X_FORWARDED_FOR};
 pub use counters::{Counters, Counts, Fallbacks, FirstSeen, Histogram, Identities, ReleaseCounts, Totals};
 pub use explain::{AuthorExplained, Case, Explanation, ReleaseExplained, RouteExplained, explain};

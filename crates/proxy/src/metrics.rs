@@ -34,6 +34,7 @@ impl Collector for Counters {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families = totals(self);
+        families.extend(policies(self));
         families.extend(releases(self));
         // The encoder refuses a family that is empty, and with it all that follow: nothing has gone wrong yet, or no release decided.
         families.retain(|family| !family.get_metric().is_empty());
@@ -60,7 +61,33 @@ fn totals(counters: &Counters) -> Vec<MetricFamily> {
             MetricType::GAUGE,
             vec![gauge(&[], totals.upstream_connections)],
         ),
+        plain("serin_upstream_retries_total", "Requests that were sent to an origin once more.", totals.retries),
+        plain(
+            "serin_upstream_retries_over_budget_total",
+            "Requests that were not sent again since the budget of their policy was spent.",
+            totals.retries_over_budget,
+        ),
         plain("serin_access_log_dropped_total", "Lines of the access log that were dropped.", totals.unlogged),
+    ]
+}
+
+fn policies(counters: &Counters) -> Vec<MetricFamily> {
+    let (mut endpoints, mut ejections, mut checks) = (Vec::new(), Vec::new(), Vec::new());
+    for policy in counters.policies() {
+        let labels = [("namespace", policy.namespace.as_str()), ("policy", policy.name.as_str())];
+        let with = |name, value| labels.iter().copied().chain([(name, value)]).collect::<Vec<_>>();
+        for (state, count) in [("healthy", policy.healthy), ("down", policy.down), ("ejected", policy.ejected)] {
+            endpoints.push(gauge(&with("state", state), count));
+        }
+        for (result, count) in [("passed", policy.passed), ("failed", policy.failed)] {
+            checks.push(counter(&with("result", result), count));
+        }
+        ejections.push(counter(&labels, policy.ejections));
+    }
+    vec![
+        family("serin_backend_endpoints", "Endpoints of Services with a BackendPolicy.", MetricType::GAUGE, endpoints),
+        counters_of("serin_backend_ejections_total", "How many times an endpoint was left out for failures in a row.", ejections),
+        counters_of("serin_backend_health_checks_total", "Active health checks, by what came of them.", checks),
     ]
 }
 

@@ -52,8 +52,6 @@ pub(crate) struct Connection {
     held: BytesMut,
     read: Deadline,
     write: Deadline,
-    /// Any byte of the current response came.
-    answered: bool,
     _permit: Permit,
 }
 
@@ -61,17 +59,7 @@ impl Connection {
     /// A connection on which nothing was said yet.
     pub(crate) fn new(endpoint: Endpoint, stream: Stream, timeouts: Timeouts, limits: gate::Limits, permit: Permit) -> Self {
         let held = BytesMut::new();
-        Self {
-            endpoint,
-            stream,
-            timeouts,
-            limits,
-            held,
-            read: Deadline::default(),
-            write: Deadline::default(),
-            answered: false,
-            _permit: permit,
-        }
+        Self { endpoint, stream, timeouts, limits, held, read: Deadline::default(), write: Deadline::default(), _permit: permit }
     }
 
     /// What it is made of, once it is a tunnel; and what came of it already.
@@ -84,14 +72,13 @@ impl Connection {
         self.held.is_empty() && self.stream.is_quiet()
     }
 
-    /// Whether any byte of the response to the last request came.
-    pub(crate) fn answered(&self) -> bool {
-        self.answered
+    /// How long the next request waits for anything.
+    pub(crate) fn set_timeouts(&mut self, timeouts: Timeouts) {
+        self.timeouts = timeouts;
     }
 
     /// Sends a request, as much of it as the origin wants, until the head of its response is there.
     pub(crate) async fn ask(&mut self, upload: &mut Upload) -> Result<(Parts, ResponseHead), Failure> {
-        self.answered = false;
         self.read.stop();
         self.write.stop();
         let mut heads = Heads::new(upload.is_head(), upload.asks_for_websocket());
@@ -109,7 +96,7 @@ impl Connection {
                 return Poll::Ready(Ok(head));
             }
             match self.fill(cx, HEAD_PIECE) {
-                Poll::Ready(Ok(1..)) => self.answered = true,
+                Poll::Ready(Ok(1..)) => upload.answered(),
                 Poll::Ready(_) => return Poll::Ready(Err(Failure::OriginReset)),
                 Poll::Pending => {
                     return self.poll_wait(cx, self.timeouts.first_byte, Some(upload)).map(|()| Err(Failure::FirstByteTimeout));

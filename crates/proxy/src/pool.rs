@@ -5,10 +5,11 @@ mod shared;
 use crate::failure::Failure;
 use crate::origin::{Answer, Connection, Http1Answer, Stream, Upload};
 use crate::origin_tls::Trust;
-use crate::settings::{Limits, Timeouts};
+use crate::settings::{Limits, Settings, Timeouts};
 use foldhash::fast::RandomState;
 use http::Response;
 use serin_routing::config::Protocol;
+use serin_routing::upstream::Upstream;
 use shared::{Found, Shared};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -56,6 +57,14 @@ pub(crate) struct Endpoint {
     pub(crate) protocol: Protocol,
     /// Who it must be; none without TLS.
     pub(crate) tls: Option<Rc<Trust>>,
+}
+
+/// How a backend is spoken to: by the policy of its Service, else as the operator has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    timeouts: Timeouts,
+    /// Open connections to an endpoint, over all workers.
+    connections: usize,
 }
 
 /// One of the open connections to an endpoint.
@@ -112,46 +121,57 @@ impl Pool {
     ///
     /// An idle connection that the origin has closed meanwhile is passed over: while nothing was sent on it, and for a request that may be
     /// sent twice while nothing was answered, since an origin may close what it thinks idle with a request on its way to it.
-    pub(crate) async fn send(self: &Rc<Self>, endpoint: &Endpoint, upload: &mut Upload) -> Result<Response<Answer>, Failure> {
+    ///
+    /// `may_repeat` is asked before something is sent a second time that an origin may have got.
+    pub(crate) async fn send(
+        self: &Rc<Self>,
+        endpoint: &Endpoint,
+        terms: &Terms,
+        upload: &mut Upload,
+        may_repeat: impl Fn() -> bool,
+    ) -> Result<Response<Answer>, Failure> {
+        let may_begin_anew = |upload: &Upload| upload.may_begin_anew() && (upload.written() == 0 || may_repeat());
         let mut refusals = 0;
         loop {
-            let (mut connection, reused) = match self.find(endpoint).await? {
+            let (mut connection, reused) = match self.find(endpoint, terms).await? {
                 (Found::Http1(connection), reused) => (connection, reused),
-                (Found::Http2(connection), reused) => match connection.ask(upload, &self.timeouts).await {
+                (Found::Http2(connection), reused) => match connection.ask(upload, &terms.timeouts).await {
                     Ok((parts, answer)) => return Ok(Response::from_parts(parts, Answer::Http2(Box::new(answer)))),
-                    Err(Failure::OriginReset) if reused && refusals < REFUSALS && upload.begin_anew() => {
+                    Err(Failure::OriginReset) if reused && refusals < REFUSALS && may_begin_anew(upload) => {
+                        upload.begin_anew();
                         refusals += 1;
                         continue;
                     }
                     Err(failure) => return Err(failure),
                 },
             };
+            connection.set_timeouts(terms.timeouts);
             match connection.ask(upload).await {
                 Ok((parts, head)) if head.upgrade => return Ok(Response::from_parts(parts, Answer::Upgraded(connection))),
                 Ok((parts, head)) => {
                     let answer = Http1Answer::new(Rc::clone(self), connection, upload, &head);
                     return Ok(Response::from_parts(parts, Answer::Http1(answer)));
                 }
-                Err(Failure::OriginReset) if reused && !connection.answered() && upload.begin_anew() => {}
+                Err(Failure::OriginReset) if reused && may_begin_anew(upload) => upload.begin_anew(),
                 Err(failure) => return Err(failure),
             }
         }
     }
 
-    async fn connect(&self, endpoint: &Endpoint) -> Result<Box<Connection>, Failure> {
-        let (stream, permit) = self.open(endpoint).await?;
-        Ok(Box::new(Connection::new(endpoint.clone(), stream, self.timeouts, self.limits.head, permit)))
+    async fn connect(&self, endpoint: &Endpoint, terms: &Terms) -> Result<Box<Connection>, Failure> {
+        let (stream, permit) = self.open(endpoint, terms).await?;
+        Ok(Box::new(Connection::new(endpoint.clone(), stream, terms.timeouts, self.limits.head, permit)))
     }
 
-    async fn open(&self, endpoint: &Endpoint) -> Result<(Stream, Permit), Failure> {
-        let permit = self.open.permit(endpoint.address, self.limits.connections_per_endpoint).ok_or(Failure::EndpointBusy)?;
-        let connecting = timeout(self.timeouts.connect, TcpStream::connect(endpoint.address)).await;
+    async fn open(&self, endpoint: &Endpoint, terms: &Terms) -> Result<(Stream, Permit), Failure> {
+        let permit = self.open.permit(endpoint.address, terms.connections).ok_or(Failure::EndpointBusy)?;
+        let connecting = timeout(terms.timeouts.connect, TcpStream::connect(endpoint.address)).await;
         let socket = connecting.map_err(|_| Failure::ConnectTimeout)?.map_err(connect_failure)?;
         socket.set_nodelay(true).map_err(connect_failure)?;
         let stream = match &endpoint.tls {
             None => Stream::Plain(socket),
             Some(trust) => {
-                let shaking = timeout(self.timeouts.handshake, trust.connect(socket)).await;
+                let shaking = timeout(terms.timeouts.handshake, trust.connect(socket)).await;
                 let shaken = shaking.map_err(|_| Failure::HandshakeTimeout)?;
                 Stream::Tls(Box::new(shaken.map_err(|error| handshake_failure(endpoint, &error))?))
             }
@@ -205,6 +225,25 @@ impl Pool {
             drop(pool);
             tokio::time::sleep(pause).await;
         }
+    }
+}
+
+impl Terms {
+    pub(crate) fn new(settings: &Settings, upstream: Option<&Upstream>) -> Self {
+        let mut timeouts = settings.timeouts;
+        let Some(upstream) = upstream else { return Self { timeouts, connections: settings.limits.connections_per_endpoint } };
+        let own = upstream.timeouts;
+        timeouts.connect = own.connect.unwrap_or(timeouts.connect);
+        timeouts.handshake = own.connect.unwrap_or(timeouts.handshake);
+        timeouts.first_byte = own.response.unwrap_or(timeouts.first_byte);
+        timeouts.origin_idle = own.idle.unwrap_or(timeouts.origin_idle);
+        Self { timeouts, connections: upstream.max_connections.unwrap_or(settings.limits.connections_per_endpoint) }
+    }
+
+    /// For a question of serin's own that takes no longer than this.
+    pub(crate) fn within(limit: Duration, settings: &Settings) -> Self {
+        let timeouts = Timeouts { connect: limit, handshake: limit, first_byte: limit, origin_idle: limit, ..settings.timeouts };
+        Self { timeouts, connections: usize::MAX }
     }
 }
 

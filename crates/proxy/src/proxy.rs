@@ -1,7 +1,9 @@
 //! The proxy as its owner sees it: started, told what to serve, read, and drained.
 
 use crate::access_log;
+use crate::balance::Registry;
 use crate::counters::Counters;
+use crate::health::Prober;
 use crate::listener;
 use crate::passwords::Passwords;
 use crate::pool::OpenConnections;
@@ -23,6 +25,8 @@ pub struct Proxy {
     counters: Counters,
     workers: Vec<Handle>,
     log: Option<JoinHandle<()>>,
+    registry: Arc<Registry>,
+    prober: Prober,
     /// Tables that workers serve or may still hold. They are freed here, never by a worker.
     tables: Arc<Mutex<Vec<Arc<Table>>>>,
 }
@@ -54,13 +58,16 @@ impl Proxy {
         let (log, log_thread) = access_log::start(settings.access_log, log)?.unzip();
         let passwords = Arc::new(Passwords::new(settings.limits.passwords)?);
         let (settings, open) = (Arc::new(settings), Arc::<OpenConnections>::default());
-        let counters = Counters::new(workers, Arc::clone(&open));
+        let registry = Arc::new(Registry::new(workers));
+        let counters = Counters::new(workers, Arc::clone(&open), Arc::clone(&registry));
+        let prober = Prober::start(Arc::clone(&settings))?;
         let table = Arc::new(Table::new(Config::default(), &mut Policies::default()));
+        let groups = registry.succeed(&table);
         let (mailboxes, messages): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
         let sibling =
             |(mailbox, shard): (&UnboundedSender<Message>, &Arc<_>)| Sibling { mailbox: mailbox.clone(), shard: Arc::clone(shard) };
         let siblings: Arc<[Sibling]> = mailboxes.iter().zip(counters.shards()).map(sibling).collect();
-        let mut proxy = Self { address, counters, workers: Vec::new(), log: log_thread, tables: Arc::default() };
+        let mut proxy = Self { address, counters, workers: Vec::new(), log: log_thread, registry, prober, tables: Arc::default() };
         for (index, ((listener, messages), mailbox)) in listeners.into_iter().zip(messages).zip(mailboxes).enumerate() {
             let start = Start {
                 index,
@@ -70,6 +77,7 @@ impl Proxy {
                 siblings: Arc::clone(&siblings),
                 open: Arc::clone(&open),
                 table: Arc::clone(&table),
+                groups: Arc::clone(&groups),
                 log: log.clone(),
                 passwords: Arc::clone(&passwords),
             };
@@ -90,9 +98,11 @@ impl Proxy {
     pub fn publish(&self, table: Arc<Table>) -> impl Future<Output = ()> + Send + use<> {
         self.counters.forget_all_but(&table);
         self.retire_into(Arc::clone(&table));
+        let groups = self.registry.succeed(&table);
+        self.prober.watch(&table, &groups);
         let told = self.workers.iter().filter_map(|worker| {
             let (served, serves) = oneshot::channel();
-            worker.mailbox.send(Message::Table(Arc::clone(&table), served)).ok().map(|()| serves)
+            worker.mailbox.send(Message::Table(Arc::clone(&table), Arc::clone(&groups), served)).ok().map(|()| serves)
         });
         let (told, tables): (Vec<_>, _) = (told.collect(), Arc::clone(&self.tables));
         async move {

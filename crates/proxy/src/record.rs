@@ -1,6 +1,7 @@
 //! What is told of one request: to the counters, to the access log, and in `Serin-Decision`.
 
 use crate::access_log::Entry;
+use crate::balance::UnderWay;
 use crate::drain::Drain;
 use crate::failure::{Blame, Failure};
 use crate::grpc;
@@ -28,6 +29,8 @@ pub(crate) struct Record {
     /// Of a request of gRPC: the status, once it is there.
     grpc: Option<Option<grpc::Status>>,
     entry: Option<Box<Entry>>,
+    /// It is under way at an endpoint until this is dropped.
+    under_way: Option<UnderWay>,
 }
 
 /// How a release decided the request.
@@ -41,7 +44,19 @@ pub(crate) struct Decided {
 
 impl Record {
     pub(crate) fn new(worker: Rc<Worker>, started: Instant, entry: Option<Box<Entry>>) -> Self {
-        Self { worker, started, decided: None, status: 0, failure: None, failed: false, bytes: 0, complete: false, grpc: None, entry }
+        Self {
+            worker,
+            started,
+            decided: None,
+            status: 0,
+            failure: None,
+            failed: false,
+            bytes: 0,
+            complete: false,
+            grpc: None,
+            entry,
+            under_way: None,
+        }
     }
 
     /// When the request's head was whole.
@@ -78,6 +93,16 @@ impl Record {
     pub(crate) fn decided(&mut self, decided: Decided) {
         decided.release.cells(decided.side).request(&decided.decision, decided.is_unavailable());
         self.decided = Some(decided);
+    }
+
+    /// It goes to an endpoint, and no more to the one before.
+    pub(crate) fn attempt(&mut self, under_way: Option<UnderWay>) {
+        self.under_way = under_way;
+    }
+
+    /// What waits for an answer.
+    pub(crate) fn under_way(&mut self) -> Option<&mut UnderWay> {
+        self.under_way.as_mut()
     }
 
     /// How it was decided, for the client to see.

@@ -13,16 +13,16 @@ use crate::record::{Decided, Record};
 use crate::tunnel::Tunnel;
 use crate::view::Endpoints;
 use crate::worker::Worker;
-use crate::{ClientIp, RequestFacts, grpc, issue, target};
+use crate::{ClientIp, RequestFacts, counters, grpc, issue, target};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use serin_auth::{Fingerprint, Guess, Identity, Policy, Refusal};
-use serin_routing::{Auth, RouteRelease};
+use serin_routing::{Auth, Backend, RouteRelease};
 use serin_split::{Side, decide_issuing};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::mem;
 use std::net::IpAddr;
@@ -61,6 +61,10 @@ struct Plan {
     cookie: Option<HeaderValue>,
     /// Fields that do not go on as trailers either.
     withheld: Vec<HeaderName>,
+    /// What of the request decides between endpoints.
+    key: Option<u64>,
+    /// The endpoint that it is at.
+    at: Cell<Option<usize>>,
     /// It may become one.
     websocket: bool,
 }
@@ -123,6 +127,8 @@ pub(crate) async fn serve(
         Ok(plan) => plan,
         Err(refused) => return Ok(answered(refused, record, &worker, &client)),
     };
+    let by_policy = plan.endpoints.request.and_then(|limit| record.started().checked_add(limit));
+    let limit = limit.into_iter().chain(by_policy).min();
     let arrival = Arrival {
         peer: &client.peer_text,
         trusted: client.trusted,
@@ -137,7 +143,13 @@ pub(crate) async fn serve(
     let exchange = exchange(&worker, &client, &plan, upload, &mut record);
     let exchanged = match limit {
         None => exchange.await,
-        Some(limit) => timeout_at(limit, exchange).await.unwrap_or(Err(Failure::RequestTimeout)),
+        Some(limit) => match timeout_at(limit, exchange).await {
+            Ok(exchanged) => exchanged,
+            Err(_) => {
+                plan.failed(Failure::RequestTimeout, &mut record);
+                Err(Failure::RequestTimeout)
+            }
+        },
     };
     let response = match exchanged {
         Ok(response) => response,
@@ -237,10 +249,11 @@ fn plan(
             (stable, stable.path(&path))
         }
     };
-    let endpoints = view.endpoints(backend, worker.index, &worker.settings.origin_tls);
-    if endpoints.serving(side).is_empty() {
+    let endpoints = view.endpoints(backend, worker.index, &worker.settings);
+    if !endpoints.is_up(side) {
         return Err(if side == Side::Canary { Failure::CanaryUnavailable } else { Failure::NoEndpoint }.into());
     }
+    let key = endpoints.hash_on().and_then(|on| on.key(&facts));
     if let Some(uri) = target::forwarded(&parts.uri, &sent, query) {
         let host = target::host_field(parts);
         parts.uri = uri;
@@ -251,7 +264,7 @@ fn plan(
     auth::hide(policy, &mut parts.headers);
     let withheld = policy.map_or_else(Vec::new, |policy| policy.fields().cloned().collect());
     forwarded_head(worker, client, parts);
-    Ok(Plan { endpoints, side, withheld, cookie, websocket: forward::asks_for_websocket(parts) })
+    Ok(Plan { endpoints, side, withheld, cookie, key, at: Cell::default(), websocket: forward::asks_for_websocket(parts) })
 }
 
 /// What becomes of a password: known already, or to be waited for.
@@ -285,7 +298,8 @@ fn decided(
     let decision = decide_issuing(&release.policy, &release.served(Timestamp::now()), facts, issue);
     let secure = || client.trusted && ClientIp::came_by_https(&facts.parts.headers);
     let cookie = issued.zip(release.policy.issues()).and_then(|(value, name)| issue::field(name, value, secure()));
-    let side = applied.serving(decision.side);
+    let is_up = |canary: &Backend| worker.view().endpoints(canary, worker.index, &worker.settings).is_up(Side::Canary);
+    let side = applied.serving(decision.side, is_up);
     let served = worker.view().release(release, &worker.shard);
     served.count_identity(release, &decision, facts, &worker.shard);
     record.decided(Decided { release: served, decision, side });
@@ -306,7 +320,7 @@ fn forwarded_head(worker: &Worker, client: &Client, parts: &mut Parts) {
     }
 }
 
-/// Sends the request to one endpoint after the other while nothing of it was sent, all of the same side (S4).
+/// Sends the request to one endpoint after the other while that does nothing twice and the policy lets it, all of the same side (S4).
 async fn exchange(
     worker: &Worker,
     client: &Client,
@@ -314,22 +328,92 @@ async fn exchange(
     mut upload: Upload,
     record: &mut Record,
 ) -> Result<Response<Answer>, Failure> {
-    let endpoints = plan.endpoints.serving(plan.side);
-    let attempts = worker.settings.limits.attempts.clamp(1, endpoints.len());
-    let first = plan.endpoints.turn();
-    for attempt in 1.. {
-        let endpoint = endpoints[first.wrapping_add(attempt) % endpoints.len()];
+    let (endpoints, side) = (&plan.endpoints, plan.side);
+    if let Some(group) = &endpoints.group {
+        group.earn(worker.index);
+    }
+    let (turn, mut tried, mut retries) = (endpoints.turn(), Vec::new(), 0);
+    loop {
+        let Some(chosen) = endpoints.choose(side, turn, plan.key, &tried) else { return Err(Failure::NoEndpoint) };
+        let address = endpoints.serving(side)[chosen];
         if let Some(entry) = record.entry() {
-            entry.upstream = Some(endpoint);
+            entry.upstream = Some(address);
         }
-        match worker.pool.send(&plan.endpoints.endpoint(endpoint, plan.websocket), &mut upload).await {
-            Ok(response) => return Ok(response),
+        plan.at.set(Some(chosen));
+        record.attempt(endpoints.group.as_ref().and_then(|group| group.begin(chosen)));
+        let may_repeat = || endpoints.may_repeat(worker);
+        let endpoint = endpoints.endpoint(address, plan.websocket);
+        let failure = match worker.pool.send(&endpoint, &endpoints.terms, &mut upload, may_repeat).await {
+            Ok(response) => {
+                plan.answered(response.status().as_u16(), record);
+                return Ok(response);
+            }
             Err(Failure::ClientLeft) => return Err(client.connection.broken().map_or(Failure::ClientLeft, Failure::from)),
-            Err(failure) if attempt < attempts && upload.written() == 0 && upload.begin_anew() => record.fail(failure),
-            Err(failure) => return Err(failure),
+            Err(failure) => failure,
+        };
+        plan.failed(failure, record);
+        tried.push(chosen);
+        // Another one may be better off; where there is none, only what was sent can fare better the second time.
+        let is_unsent = upload.written() == 0;
+        let others = tried.len() < endpoints.serving(side).len();
+        if retries >= endpoints.attempts(worker) || !upload.may_begin_anew() || is_unsent && !others {
+            return Err(failure);
+        }
+        if !endpoints.sends_again(worker, failure, is_unsent) {
+            return Err(failure);
+        }
+        if !others {
+            tried.clear();
+        }
+        upload.begin_anew();
+        retries += 1;
+        counters::add(&worker.shard.retries, 1);
+        record.fail(failure);
+    }
+}
+
+impl Plan {
+    /// The endpoint answered.
+    fn answered(&self, status: u16, record: &mut Record) {
+        if let (Some(group), Some(at)) = (&self.endpoints.group, self.at.take()) {
+            group.answered(at, self.endpoints.serving(self.side).len(), status, record.under_way());
         }
     }
-    Err(Failure::NoEndpoint)
+
+    /// It did not.
+    fn failed(&self, failure: Failure, record: &mut Record) {
+        if let (Some(group), Some(at)) = (&self.endpoints.group, self.at.take()) {
+            group.failed(at, self.endpoints.serving(self.side).len(), failure, record.under_way());
+        }
+    }
+}
+
+impl Endpoints {
+    /// How many times a request is sent again at most.
+    fn attempts(&self, worker: &Worker) -> usize {
+        self.retries().map_or(worker.settings.limits.attempts.saturating_sub(1), |retries| retries.attempts)
+    }
+
+    /// Whether it is sent again after this. Without a policy that is so only while nothing of it was sent.
+    fn sends_again(&self, worker: &Worker, failure: Failure, is_unsent: bool) -> bool {
+        let Some(retries) = self.retries() else { return is_unsent };
+        match failure {
+            _ if is_unsent => retries.on_connect_failure || failure == Failure::EndpointBusy,
+            Failure::OriginReset => retries.on_reset && self.may_repeat(worker),
+            Failure::FirstByteTimeout => retries.on_timeout && self.may_repeat(worker),
+            _ => false,
+        }
+    }
+
+    /// Whether something may be sent once more that an origin may have got: the budget of the policy pays for it.
+    fn may_repeat(&self, worker: &Worker) -> bool {
+        let (Some(group), Some(retries)) = (&self.group, self.retries()) else { return true };
+        let may = group.spend(worker.index, retries);
+        if !may {
+            counters::add(&worker.shard.over_budget, 1);
+        }
+        may
+    }
 }
 
 /// An answer of serin's own.

@@ -2,12 +2,15 @@
 //! table nor counts references that other workers count too.
 
 use crate::RequestFacts;
+use crate::balance::{self, Chance, Group, Groups};
 use crate::counters::{IdentityCells, Shard, SideCells};
 use crate::drain::End;
-use crate::origin_tls::{OriginTls, Trust};
-use crate::pool::Endpoint;
+use crate::origin_tls::Trust;
+use crate::pool::{Endpoint, Terms};
+use crate::settings::Settings;
 use http::HeaderValue;
 use serin_routing::config::Protocol;
+use serin_routing::upstream::{Balance, HashOn, Retries};
 use serin_routing::{Backend, Release, Table};
 use serin_split::{Decision, Identity, Side};
 use std::cell::{Cell, OnceCell};
@@ -15,12 +18,14 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// A table, and what this worker made of it so far.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) table: Arc<Table>,
+    groups: Groups,
     backends: Vec<OnceCell<Rc<Endpoints>>>,
     releases: Vec<OnceCell<Rc<Served>>>,
 }
@@ -36,6 +41,13 @@ pub(crate) struct Endpoints {
     /// Who they must be; none without TLS.
     tls: Option<Rc<Trust>>,
     turn: Cell<usize>,
+    chance: Chance,
+    /// What all workers know of them, where their Service has a policy.
+    pub(crate) group: Option<Arc<Group>>,
+    /// How they are spoken to.
+    pub(crate) terms: Terms,
+    /// How long the whole of a request may take, by the policy.
+    pub(crate) request: Option<Duration>,
 }
 
 /// A release, for its counters, the decision header and the access log.
@@ -52,15 +64,15 @@ pub(crate) struct Served {
 }
 
 impl View {
-    pub(crate) fn new(table: Arc<Table>) -> Self {
+    pub(crate) fn new(table: Arc<Table>, groups: Groups) -> Self {
         let backends = table.backends().iter().map(|_| OnceCell::new()).collect();
         let releases = table.releases().iter().map(|_| OnceCell::new()).collect();
-        Self { table, backends, releases }
+        Self { table, groups, backends, releases }
     }
 
     /// The next table. Whatever still streams from the canary of a release hears of an abort; one that is gone tells it nothing.
-    pub(crate) fn succeed(&self, table: Arc<Table>, shard: &Shard, now: Instant) -> Self {
-        let next = Self::new(table);
+    pub(crate) fn succeed(&self, table: Arc<Table>, groups: Groups, shard: &Shard, now: Instant) -> Self {
+        let next = Self::new(table, groups);
         let known = self.table.releases().iter().filter_map(|release| Some((release, self.releases.get(release.index)?.get()?)));
         let known: HashMap<_, _> = known.map(|(release, served)| ((&release.uid, &release.id), served)).collect();
         if known.is_empty() {
@@ -79,15 +91,19 @@ impl View {
     }
 
     /// The endpoints of a backend of this table. Workers begin at different ones.
-    pub(crate) fn endpoints(&self, backend: &Backend, worker: usize, origin_tls: &OriginTls) -> Rc<Endpoints> {
+    pub(crate) fn endpoints(&self, backend: &Backend, worker: usize, settings: &Settings) -> Rc<Endpoints> {
         let make = || {
             let (ready, draining) = (backend.ready.clone(), backend.draining.clone());
             // A host's name, which a field may hold.
             let host = backend.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok());
-            let tls = backend.tls.as_ref().and_then(|tls| origin_tls.trust(tls, backend.protocol)).map(Rc::new);
+            let tls = backend.tls.as_ref().and_then(|tls| settings.origin_tls.trust(tls, backend.protocol)).map(Rc::new);
             // Never without TLS what was asked for with it.
             let (ready, draining) = if backend.tls.is_some() && tls.is_none() { Default::default() } else { (ready, draining) };
-            Rc::new(Endpoints { ready, draining, host, protocol: backend.protocol, tls, turn: Cell::new(worker) })
+            let group = self.groups.get(backend.index).cloned().flatten();
+            let upstream = group.as_ref().map(|group| &*group.upstream);
+            let (terms, request) = (Terms::new(settings, upstream), upstream.and_then(|upstream| upstream.timeouts.request));
+            let (turn, chance) = (Cell::new(worker), Chance::new());
+            Rc::new(Endpoints { ready, draining, host, protocol: backend.protocol, tls, turn, chance, group, terms, request })
         };
         self.backends.get(backend.index).map_or_else(make, |cell| Rc::clone(cell.get_or_init(make)))
     }
@@ -103,6 +119,35 @@ impl Endpoints {
     /// Those that serve: the ready ones; while there are none, for stable those that are on their way out (KEP-1669).
     pub(crate) fn serving(&self, side: Side) -> &[SocketAddr] {
         if self.ready.is_empty() && side == Side::Stable { &self.draining } else { &self.ready }
+    }
+
+    /// Whether the side has an endpoint to serve it. For stable a bad one is better than none.
+    pub(crate) fn is_up(&self, side: Side) -> bool {
+        let count = self.serving(side).len();
+        count > 0 && (side == Side::Stable || self.group.as_ref().is_none_or(|group| group.is_up(count)))
+    }
+
+    /// One of those that serve, by its place, other than those that were tried: a healthy one, if there is one.
+    pub(crate) fn choose(&self, side: Side, turn: usize, key: Option<u64>, tried: &[usize]) -> Option<usize> {
+        let count = self.serving(side).len();
+        let untried = |index: usize| !tried.contains(&index);
+        let Some(group) = &self.group else { return balance::next(count, turn, untried) };
+        let now = if group.upstream.passive.is_some() { group.now() } else { 0 };
+        let healthy = |index: usize| untried(index) && group.is_healthy(index, now);
+        group.choose(count, key, turn, &self.chance, healthy).or_else(|| group.choose(count, key, turn, &self.chance, untried))
+    }
+
+    /// What of a request decides between them; nothing where none has a place of its own.
+    pub(crate) fn hash_on(&self) -> Option<&HashOn> {
+        match &self.group.as_ref()?.upstream.balance {
+            Balance::ConsistentHash(on) => Some(on),
+            Balance::RoundRobin | Balance::LeastRequest | Balance::Ewma => None,
+        }
+    }
+
+    /// When a request is sent again, if the policy says so.
+    pub(crate) fn retries(&self) -> Option<&Retries> {
+        self.group.as_ref()?.upstream.retries.as_ref()
     }
 
     /// One of them, for a connection; for one that may become a WebSocket by HTTP/1.1, whatever else it speaks.

@@ -1,6 +1,7 @@
 //! One worker: a thread with a runtime, a listener, a pool and counters of its own.
 
 use crate::access_log::Log;
+use crate::balance::Groups;
 use crate::connection;
 use crate::counters::{self, Shard};
 use crate::listener;
@@ -35,7 +36,7 @@ const IMBALANCE: u64 = 2;
 #[derive(Debug)]
 pub(crate) enum Message {
     /// Serve this table from now on, and say when.
-    Table(Arc<Table>, oneshot::Sender<()>),
+    Table(Arc<Table>, Groups, oneshot::Sender<()>),
     /// A connection that another worker accepted.
     Connection(StdStream, SocketAddr),
     /// Go on accepting for so long, then give those that are open so long to end.
@@ -52,6 +53,7 @@ pub(crate) struct Start {
     pub(crate) siblings: Arc<[Sibling]>,
     pub(crate) open: Arc<OpenConnections>,
     pub(crate) table: Arc<Table>,
+    pub(crate) groups: Groups,
     pub(crate) log: Option<Log>,
     pub(crate) passwords: Arc<Passwords>,
 }
@@ -107,7 +109,7 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
 }
 
 async fn serve(start: Start) -> io::Result<()> {
-    let Start { index, settings, listener, mut messages, siblings, open, table, log, passwords } = start;
+    let Start { index, settings, listener, mut messages, siblings, open, table, groups, log, passwords } = start;
     let mut listener = Some(TcpListener::from_std(listener)?);
     let address = listener.as_ref().map_or(Ok(settings.listen), TcpListener::local_addr)?;
     let pool = Rc::new(Pool::new(settings.timeouts, settings.limits, open));
@@ -122,7 +124,7 @@ async fn serve(start: Start) -> io::Result<()> {
         own_host: HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("localhost")),
         port: HeaderValue::from(address.port()),
         settings,
-        view: RefCell::new(View::new(table)),
+        view: RefCell::new(View::new(table, groups)),
         siblings,
         draining: watch::Sender::new(false),
         leaving: Cell::new(false),
@@ -146,8 +148,8 @@ async fn serve(start: Start) -> io::Result<()> {
         tokio::select! {
             biased;
             message = messages.recv() => match message {
-                Some(Message::Table(table, served)) => {
-                    let next = worker.view().succeed(table, &worker.shard, Instant::now());
+                Some(Message::Table(table, groups, served)) => {
+                    let next = worker.view().succeed(table, groups, &worker.shard, Instant::now());
                     worker.view.replace(next);
                     // Whoever asked may have stopped waiting.
                     let _ = served.send(());

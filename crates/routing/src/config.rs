@@ -1,5 +1,6 @@
 //! What a table is built from: plain data, compared to tell whether anything changed, and shown in goldens.
 
+use crate::upstream::Upstream;
 use serde::Serialize;
 use serin_auth::Policy;
 use serin_split::Segment;
@@ -129,6 +130,9 @@ pub struct Backend {
     /// TLS is spoken to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// How it is spoken to beside that, where its Service has a policy that says so.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "one")]
+    pub upstream: Option<Arc<Upstream>>,
 }
 
 /// How HTTP is spoken to a backend.
@@ -306,6 +310,10 @@ fn pem<S: serde::Serializer>(issuers: &Option<Arc<str>>, s: S) -> Result<S::Ok, 
 
 fn shared<S: serde::Serializer>(policies: &[Arc<Policy>], s: S) -> Result<S::Ok, S::Error> {
     s.collect_seq(policies.iter().map(|policy| &**policy))
+}
+
+fn one<S: serde::Serializer>(upstream: &Option<Arc<Upstream>>, s: S) -> Result<S::Ok, S::Error> {
+    upstream.as_deref().serialize(s)
 }
 
 fn traffic<S: serde::Serializer>(traffic: &Traffic, s: S) -> Result<S::Ok, S::Error> {

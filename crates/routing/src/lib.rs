@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod path;
+pub mod upstream;
 
 mod deciders;
 mod paths;

@@ -3,6 +3,7 @@
 use crate::config::{self, HostMatch, PathMatch, Protocol, Tls};
 use crate::deciders::Deciders;
 use crate::paths::Paths;
+use crate::upstream::Upstream;
 use crate::{Config, Policies, Release, rewrite};
 use serin_auth::Policy;
 use serin_split::{Facts, Side};
@@ -80,6 +81,8 @@ pub struct Backend {
     pub protocol: Protocol,
     /// TLS is spoken to it.
     pub tls: Option<Tls>,
+    /// How it is spoken to beside that, where its Service has a policy that says so.
+    pub upstream: Option<Arc<Upstream>>,
     path: Option<String>,
 }
 
@@ -212,9 +215,9 @@ impl Auth {
 
 impl RouteRelease {
     /// Where a request goes that the release decided for this side: to stable while the canary has nobody ready to serve it, unless the
-    /// release asks to fail then.
-    pub fn serving(&self, decided: Side) -> Side {
-        let has_canary = || self.canary.as_ref().is_some_and(|canary| !canary.ready.is_empty());
+    /// release asks to fail then. `is_up` says whether any of its ready endpoints is healthy.
+    pub fn serving(&self, decided: Side, is_up: impl FnOnce(&Backend) -> bool) -> Side {
+        let has_canary = || self.canary.as_ref().is_some_and(|canary| !canary.ready.is_empty() && is_up(canary));
         match decided {
             Side::Canary if !has_canary() && !self.release.fail_when_unavailable => Side::Stable,
             side => side,
@@ -232,6 +235,7 @@ impl Backend {
             host: backend.host,
             protocol: backend.protocol,
             tls: backend.tls,
+            upstream: backend.upstream,
             path: backend.path,
         }
     }

@@ -91,7 +91,7 @@ fn whole(value: &mut Value) {
 const CASES: [(&str, &str, usize); 4] = [
     ("cases.yaml", "canaryreleases", 150),
     ("cases/auth-policies.yaml", "authpolicies", 60),
-    ("cases/backend-policies.yaml", "backendpolicies", 15),
+    ("cases/backend-policies.yaml", "backendpolicies", 65),
     ("cases/consumers.yaml", "consumers", 40),
 ];
 

@@ -64,6 +64,7 @@ fn default_buckets(strategy: Option<&Strategy>) -> u32 {
     }
 }
 
-fn is_token(byte: u8) -> bool {
+/// Whether a byte may stand in the name of a header or cookie (RFC 9110, section 5.6.2).
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(&byte)
 }

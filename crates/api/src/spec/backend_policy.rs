@@ -1,5 +1,10 @@
 //! The spec of a BackendPolicy: how a Service is spoken to, whichever side of a release it is.
 
+// Two printer columns may well have one type.
+#![allow(clippy::duplicated_attributes)]
+
+use super::backend::{ConnectionsSpec, OriginTlsSpec, RetriesSpec, TimeoutsSpec};
+use super::balancing::{HealthCheckSpec, LoadBalancingSpec};
 use super::value::{SENT_PATH, SERVICE};
 use crate::status::ConditionsStatus;
 use kube_derive::CustomResource;
@@ -7,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the Service is spoken to. Required.
-#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[kube(
     group = "serin.dev",
@@ -39,4 +44,22 @@ pub struct BackendPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = SENT_PATH))]
     pub path: Option<String>,
+    /// How long the Service is waited for; 504 when one is over. Default: as the operator has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<TimeoutsSpec>,
+    /// When a request is sent again, always to the same side. Default: twice, and only when no connection could be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<RetriesSpec>,
+    /// Which endpoint a request goes to. Default: RoundRobin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_balancing: Option<LoadBalancingSpec>,
+    /// Which endpoints are passed over though they are ready. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheckSpec>,
+    /// How many connections there may be. Default: as the operator has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<ConnectionsSpec>,
+    /// TLS to the endpoints, which are verified always. Default: none, but for hosts outside the cluster that ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<OriginTlsSpec>,
 }

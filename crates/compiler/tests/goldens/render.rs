@@ -3,7 +3,9 @@
 use serin_api::{Finding, reason};
 use serin_compiler::{Compiled, Key, ReleaseOutcome};
 use serin_routing::config::{Auth, Backend, Config, HostMatch, PathMatch, Protocol, Release, Route};
+use serin_routing::upstream::Upstream;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// `edits` are long, and shown where they are what the case is about.
 pub(crate) fn render(compiled: &Compiled, edits: bool) -> String {
@@ -63,7 +65,9 @@ fn backend(backend: &Backend) -> String {
         .tls
         .as_ref()
         .map_or(String::new(), |tls| format!(", tls {}{}", tls.name, if tls.issuers.is_some() { " by issuers of its own" } else { "" }));
-    format!("{}: ready {:?}, draining {:?}{path}{host}{protocol}{tls}", backend.name, backend.ready, backend.draining)
+    let json = |upstream: &Arc<Upstream>| serde_json::to_string(&**upstream).expect("plain data");
+    let upstream = backend.upstream.as_ref().map_or(String::new(), |upstream| format!(", spoken to by {}", json(upstream)));
+    format!("{}: ready {:?}, draining {:?}{path}{host}{protocol}{tls}{upstream}", backend.name, backend.ready, backend.draining)
 }
 
 fn route(config: &Config, route: &Route) -> String {

@@ -35,7 +35,7 @@ fn product(table: &Table, request: &Request) -> Option<Answer> {
     let Some(applied) = route.decider(request) else { return Some(Answer::of_the_route()) };
     let release = &applied.release;
     let decision = decide(&release.policy, &release.served(request.now), request);
-    let served = applied.serving(decision.side);
+    let served = applied.serving(decision.side, |_| true);
     let rule = match decision.rule {
         _ if served != decision.side => "unavailable".to_owned(),
         Rule::Rollback => "rollback".to_owned(),

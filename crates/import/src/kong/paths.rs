@@ -50,7 +50,8 @@ pub(super) fn policies(build: &mut Build<'_>, documents: &mut Vec<Document>) {
         made.insert(key.clone(), path.clone());
         if path.is_some() {
             let (namespace, service) = key;
-            let mut policy = BackendPolicy::new(&service, BackendPolicySpec { service: service.clone(), path });
+            let mut policy =
+                BackendPolicy::new(&service, BackendPolicySpec { service: service.clone(), path, ..BackendPolicySpec::default() });
             policy.metadata.namespace = namespace;
             documents.push(Document::new(found.at.object.as_ref(), &policy));
         }

@@ -29,6 +29,8 @@ pub(crate) struct Upload {
     body: Option<Incoming>,
     chunked: bool,
     written: u64,
+    /// A byte of a response came.
+    is_answered: bool,
     /// TLS holds what was written, until it is told to send all.
     is_held: bool,
     /// The origin takes no more.
@@ -71,6 +73,7 @@ impl Upload {
             body,
             chunked,
             written: 0,
+            is_answered: false,
             is_held: false,
             is_cut: false,
             withheld,
@@ -112,6 +115,11 @@ impl Upload {
         }
     }
 
+    /// A GET without a body; these are its heads by HTTP/1.1 and by HTTP/2.
+    pub(crate) fn without_body(head: Vec<u8>, fields: Request<()>) -> Self {
+        Self { text: head, fields: Some(Box::new(fields)), ..Self::default() }
+    }
+
     /// Whether the method is HEAD.
     pub(crate) fn is_head(&self) -> bool {
         self.is_head
@@ -132,13 +140,19 @@ impl Upload {
         self.is_cut
     }
 
-    /// Begins anew; `false`, and nothing changes, when that may do a thing twice.
-    pub(crate) fn begin_anew(&mut self) -> bool {
-        let may = self.written == 0 || self.is_repeatable;
-        if may {
-            (self.gone, self.written, self.is_cut, self.is_held) = (0, 0, false, false);
-        }
-        may
+    /// A byte of a response came: nothing of this is sent again.
+    pub(super) fn answered(&mut self) {
+        self.is_answered = true;
+    }
+
+    /// Whether it may be sent again: nothing of it was sent, or it does nothing twice and no byte of a response came.
+    pub(crate) fn may_begin_anew(&self) -> bool {
+        self.written == 0 || self.is_repeatable && !self.is_answered
+    }
+
+    /// Begins anew, where it may.
+    pub(crate) fn begin_anew(&mut self) {
+        (self.gone, self.written, self.is_cut, self.is_held) = (0, 0, false, false);
     }
 
     /// Sends as much as the client has given and the origin takes, by HTTP/2.

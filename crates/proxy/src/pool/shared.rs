@@ -1,6 +1,6 @@
 //! Connections that many requests share: those by HTTP/2.
 
-use super::{Endpoint, Pool};
+use super::{Endpoint, Pool, Terms};
 use crate::failure::Failure;
 use crate::origin::{Connection, Http2, Stream};
 use serin_routing::config::Protocol;
@@ -39,14 +39,14 @@ impl Shared {
 
 impl Pool {
     /// A connection to an endpoint, and whether it was there before.
-    pub(super) async fn find(self: &Rc<Self>, endpoint: &Endpoint) -> Result<(Found, bool), Failure> {
+    pub(super) async fn find(self: &Rc<Self>, endpoint: &Endpoint, terms: &Terms) -> Result<(Found, bool), Failure> {
         let mut reused = true;
         loop {
             if let Some(connection) = self.take(endpoint) {
                 return Ok((Found::Http1(connection), reused));
             }
             if endpoint.protocol == Protocol::Http1 {
-                return self.connect(endpoint).await.map(|connection| (Found::Http1(connection), false));
+                return self.connect(endpoint, terms).await.map(|connection| (Found::Http1(connection), false));
             }
             let mut told = {
                 let mut shared = self.shared.borrow_mut();
@@ -62,7 +62,7 @@ impl Pool {
                         let (tell, told) = watch::channel(None);
                         shared.connecting = Some(told.clone());
                         // Others wait for it too, whatever becomes of this request.
-                        tokio::task::spawn_local(Rc::clone(self).share(endpoint.clone(), tell));
+                        tokio::task::spawn_local(Rc::clone(self).share(endpoint.clone(), *terms, tell));
                         Some(told)
                     }
                 }
@@ -74,14 +74,14 @@ impl Pool {
                     Some(Err(failure)) => return Err(failure),
                     None => return Err(Failure::Connect),
                 },
-                None => self.add(endpoint).await?,
+                None => self.add(endpoint, terms).await?,
             }
         }
     }
 
     /// Makes a connection and tells those who wait for it.
-    async fn share(self: Rc<Self>, endpoint: Endpoint, tell: watch::Sender<Outcome>) {
-        let outcome = self.add(&endpoint).await;
+    async fn share(self: Rc<Self>, endpoint: Endpoint, terms: Terms, tell: watch::Sender<Outcome>) {
+        let outcome = self.add(&endpoint, &terms).await;
         if let Some(shared) = self.shared.borrow_mut().get_mut(&endpoint) {
             shared.connecting = None;
         }
@@ -89,8 +89,8 @@ impl Pool {
     }
 
     /// Makes a connection and puts it where it is found.
-    async fn add(&self, endpoint: &Endpoint) -> Result<(), Failure> {
-        let (stream, permit) = self.open(endpoint).await?;
+    async fn add(&self, endpoint: &Endpoint, terms: &Terms) -> Result<(), Failure> {
+        let (stream, permit) = self.open(endpoint, terms).await?;
         let is_http2 = match (&stream, endpoint.protocol) {
             (_, Protocol::Http1) => false,
             (Stream::Plain(_), protocol) => protocol == Protocol::Http2,
@@ -100,11 +100,11 @@ impl Pool {
             },
         };
         if is_http2 {
-            let connection = Http2::new(stream, &self.timeouts, self.limits.head, permit).await?;
+            let connection = Http2::new(stream, &terms.timeouts, self.limits.head, permit).await?;
             self.shared.borrow_mut().entry(endpoint.clone()).or_default().connections.push(connection);
         } else {
             self.shared.borrow_mut().entry(endpoint.clone()).or_default().speaks_http1 = true;
-            self.keep(Box::new(Connection::new(endpoint.clone(), stream, self.timeouts, self.limits.head, permit)));
+            self.keep(Box::new(Connection::new(endpoint.clone(), stream, terms.timeouts, self.limits.head, permit)));
         }
         Ok(())
     }

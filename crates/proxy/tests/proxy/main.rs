@@ -18,6 +18,7 @@ mod limits;
 #[path = "../gate/mutate.rs"]
 mod mutate;
 mod origins;
+mod policies;
 mod retries;
 mod split;
 mod streams;

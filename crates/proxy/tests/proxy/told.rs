@@ -2,7 +2,8 @@
 
 use crate::support::{Client, Origin, publish, release_of, serve, settings};
 use serin_proxy::{AccessLog, Proxy, Settings};
-use serin_routing::{Policies, Table};
+use serin_routing::upstream::Upstream;
+use serin_routing::{Config, Policies, Table};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
@@ -76,10 +77,16 @@ fn nobody_writes_lines_of_their_own() {
     }
 }
 
+fn release_with_a_policy(origin: &Origin) -> Config {
+    let mut config = release_of(&[origin.address], &[origin.address], 100, 50);
+    config.backends[0].upstream = Some(Arc::new(Upstream { namespace: "shop".into(), name: "checkout".into(), ..Upstream::default() }));
+    config
+}
+
 #[test]
 fn metrics_have_the_names_that_dashboards_know() {
     let origin = Origin::saying("ok");
-    let proxy = serve(settings(), release_of(&[origin.address], &[origin.address], 100, 50));
+    let proxy = serve(settings(), release_with_a_policy(&origin));
     let mut client = Client::of(&proxy);
     for _ in 0..100 {
         client.get("/");
@@ -98,9 +105,9 @@ fn metrics_have_the_names_that_dashboards_know() {
 #[test]
 fn metrics_are_whole_before_anything_went_wrong() {
     let origin = Origin::saying("ok");
-    let proxy = serve(settings(), release_of(&[origin.address], &[origin.address], 100, 50));
+    let proxy = serve(settings(), release_with_a_policy(&origin));
     let names = |text: &str| text.lines().filter(|line| line.starts_with("# TYPE ")).count();
-    assert_eq!(names(&proxy.counters().text()), 7, "no error, and no request of a release");
+    assert_eq!(names(&proxy.counters().text()), 12, "no error, and no request of a release");
     Client::of(&proxy).get("/");
     assert_eq!(names(&proxy.counters().text()), include_str!("../metrics.txt").lines().count() - 1, "all but the errors");
 }

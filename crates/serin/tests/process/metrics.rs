@@ -12,10 +12,12 @@ fn names_and_types_of_metrics_are_those_that_are_kept() -> Result<()> {
     let site = Site::start(&spec(&json!({"split": {"by": "Request"}, "strategy": {"percentage": 10}})))?;
     site.reaches("Steady", "10")?;
     site.client()?.sides(HOST, 1_000)?;
+    let policy = "{apiVersion: serin.dev/v1alpha1, kind: BackendPolicy, metadata: {name: checkout, namespace: shop}, spec: {service: checkout, timeouts: {connect: 1s}}}";
+    site.write("policy.yaml", policy)?;
     assert_eq!(get(site.running.http, "/%00", &[("Host", HOST)])?.status, 400, "only what went wrong is among the errors");
-    let metrics = eventually("the weight is measured", PATIENCE, || {
+    let metrics = eventually("the weight is measured and the policy served", PATIENCE, || {
         let metrics = site.running.ask("/metrics")?.body;
-        ensure!(metrics.contains("serin_release_weight_measured"), "{metrics}");
+        ensure!(metrics.contains("serin_release_weight_measured") && metrics.contains("serin_backend_endpoints"), "{metrics}");
         Ok(metrics)
     })?;
     let types = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(|line| format!("{line}\n"));
