@@ -4,6 +4,7 @@
 //! `Cargo.toml`: plain `cargo test` leaves it out, `cargo xtask test api-server` runs it. A test that has a form of minutes asks
 //! [`long`].
 
+pub mod argocd;
 #[cfg(target_os = "linux")]
 mod certificates;
 #[cfg(target_os = "linux")]

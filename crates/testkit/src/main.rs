@@ -28,8 +28,8 @@ enum Arguments {
     Node(node_commands::NodeArguments),
     /// Does nothing until it is told to end: what holds the namespaces of a pod
     Pause,
-    /// Builds etcd, kube-apiserver and kubectl if need be and prints their folder; ends with 69 and prints what is missing when tests
-    /// with them cannot run here
+    /// Builds etcd, kube-apiserver, kubectl, Argo CD and a judge of Flux's if need be and prints the folder of the first three; ends with 69
+    /// and prints what is missing when tests with them cannot run here
     Kubernetes,
     Deploy(DeployArguments),
 }
@@ -199,6 +199,8 @@ fn kubernetes() -> Result<ExitCode> {
         println!("{reason}");
         return Ok(ExitCode::from(UNAVAILABLE));
     }
+    serin_testkit::argocd::program()?;
+    serin_testkit::tools::FLUX.folder()?;
     println!("{}", serin_testkit::tools::KUBERNETES.folder()?.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -213,7 +215,7 @@ fn deploy(arguments: &DeployArguments) -> Result<ExitCode> {
 
 #[cfg(target_os = "linux")]
 fn missing() -> Option<String> {
-    serin_testkit::cluster::missing().or_else(serin_testkit::process::missing)
+    serin_testkit::cluster::missing().or_else(serin_testkit::process::missing).or_else(serin_testkit::argocd::missing)
 }
 
 #[cfg(not(target_os = "linux"))]

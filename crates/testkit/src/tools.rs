@@ -85,8 +85,28 @@ pub const KUBECONFORM: Tools = Tools {
     minutes: 1,
 };
 
+/// Argo CD: one program, whose name decides what it is.
+pub const ARGOCD: Tools = Tools {
+    name: "argocd",
+    module: "argocd",
+    versioned_by: "github.com/argoproj/argo-cd/v3",
+    programs: &[("argocd", "github.com/argoproj/argo-cd/v3/cmd")],
+    stamps: &[("github.com/argoproj/argo-cd/v3/common.version", "{version}")],
+    minutes: 6,
+};
+
+/// What Flux says of an object: a small program around its own code.
+pub const FLUX: Tools = Tools {
+    name: "flux",
+    module: "flux",
+    versioned_by: "github.com/fluxcd/kustomize-controller/api",
+    programs: &[("flux-health", ".")],
+    stamps: &[],
+    minutes: 1,
+};
+
 /// Every set.
-pub const ALL: &[&Tools] = &[&KUBERNETES, &NODE, &COREDNS, &HELM_3, &HELM_4, &KUBECONFORM];
+pub const ALL: &[&Tools] = &[&KUBERNETES, &NODE, &COREDNS, &HELM_3, &HELM_4, &KUBECONFORM, &ARGOCD, &FLUX];
 
 /// kubectl, Helm and Argo CD read the version that is stamped into the API server.
 const KUBERNETES_STAMPS: &[(&str, &str)] = &[
@@ -173,14 +193,16 @@ impl Tools {
         Ok(version.with_context(|| format!("{} names no version of {}", path.display(), self.versioned_by))?.to_owned())
     }
 
-    /// Where the build of these versions belongs; go.sum names every module that goes in.
+    /// Where the build of these versions belongs; go.sum names every module that goes in, and a program of our own is one file.
     fn place(&self) -> Result<PathBuf> {
         let path = self.source().join("go.sum");
-        let sums = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut sums = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        sums.extend(fs::read(self.source().join("main.go")).unwrap_or_default());
         Ok(cache()?.join("serin").join(format!("{}-{}-{:016x}", self.name, self.version()?, fnv1a(&sums))))
     }
 
-    fn source(&self) -> PathBuf {
+    /// Where its go.mod stands.
+    pub(crate) fn source(&self) -> PathBuf {
         Path::new(E2E).join(self.module)
     }
 

@@ -17,7 +17,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   cluster [--name NAME] up | down | status | kubectl ARGUMENT... | load-image TAR | build
                            a real node with pods, in a network namespace of this machine; up builds the images that it is born with,
                            and build does that alone
-  generate                 writes what is generated: crds/
+  generate                 writes what is generated: crds/, docs/reference.md, what the chart has of them, deploy/argocd/argocd-cm.yaml
   bench [--rounds N] [--seconds N] [--serin PROGRAM] [--against PROGRAM]
                            measures serin, nginx and haproxy in turns, and how fast a change is served; docs/benchmarks.md explains
                            --serin measures that build and makes none; --against lets another one take its turn

@@ -48,7 +48,8 @@ fn each_example_of_docs_is_valid() -> Result<()> {
     let mut files = Vec::new();
     for (page, text) in pages()?.iter().filter(|(page, _)| page.parent().is_some_and(|folder| folder.ends_with("docs"))) {
         let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
-        for (number, block) in blocks.filter(|block| block.contains("apiVersion: serin.dev/")).enumerate() {
+        let ours = |block: &&str| block.lines().any(|line| line.starts_with("apiVersion: serin.dev/"));
+        for (number, block) in blocks.filter(ours).enumerate() {
             let name = format!("{}-{number}.yaml", page.file_stem().context("a page has a name")?.display());
             fs::write(folder.path().join(&name), block)?;
             files.push(name);
