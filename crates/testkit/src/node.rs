@@ -17,6 +17,7 @@ mod keeper;
 mod place;
 mod sysctls;
 
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -130,7 +131,7 @@ impl Node {
         let mut node = Self::launch(name)?;
         let mut keeper = node.keeper.take().context("the node has no keeper")?;
         let mut input = keeper.stdin.take().context("the keeper has no standard input")?;
-        std::io::Write::write_all(&mut input, keeper::STAY).context("the node's keeper has ended")
+        input.write_all(keeper::STAY).context("the node's keeper has ended")
     }
 
     /// The node of this name that another process started.
@@ -157,7 +158,8 @@ impl Node {
         build()?;
         let start = Instant::now();
         let node = Self::claim(name)?;
-        let report = |what: &str| eprintln!("node {name}: {what} after {:.1} s", start.elapsed().as_secs_f64());
+        // Past the capture of a test's output: a tier shows what its nodes took.
+        let report = |what: &str| drop(writeln!(io::stderr(), "node {name}: {what} after {:.1} s", start.elapsed().as_secs_f64()));
         node.place.network()?;
         cgroups::make(name)?;
         configuration::write(&node.place, &node.kubectl)?;
@@ -165,8 +167,7 @@ impl Node {
         node.start_daemon(Daemon::Containerd)?;
         std::thread::scope(|scope| {
             let loaded = scope.spawn(|| node.load_all(&archives));
-            let controlled = node.start_control_plane();
-            report("the API server is ready");
+            let controlled = node.start_control_plane().inspect(|()| report("the control plane is ready"));
             // A panic there has been printed.
             let loaded = loaded.join().unwrap_or_else(|_| bail!("loading the images panicked"));
             controlled.and(loaded)

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -63,9 +64,12 @@ fn build_for_node() -> Result<()> {
 }
 
 fn tests(ready: &[&str], targets: &str, long: bool) -> Result<Outcome> {
+    let start = Instant::now();
     if let Some(reason) = lacking(ready)? {
         return Ok(Outcome::NotRun(reason));
     }
+    // With a cold cache it is most of the tier's time.
+    println!("the programs that the tests need are there after {:.1} s", start.elapsed().as_secs_f64());
     passes(long_form(&mut cargo(&["test", "--workspace", "--no-fail-fast", "--test", targets]), long))?;
     Ok(Outcome::Passed)
 }
