@@ -31,6 +31,7 @@ pub fn compile(objects: &Objects, options: &Options) -> Compiled {
         policies,
         names: backends.names.into_inner(),
         ingresses: lowered.findings,
+        unclassed: lowered.unclassed,
         auth_policies: outcomes,
         consumers,
     }

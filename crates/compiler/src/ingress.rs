@@ -49,6 +49,8 @@ pub(crate) struct Lowered {
     pub(crate) places: Vec<Place>,
     /// Each Ingress of ours.
     pub(crate) findings: BTreeMap<Key, Vec<Finding>>,
+    /// What the others are told whose class nobody has.
+    pub(crate) unclassed: BTreeMap<Key, Finding>,
     /// The others, and whose they are.
     pub(crate) not_ours: BTreeMap<Key, Class>,
     /// Which of the others send to a Service: at most [`NEAR`] of them each.
@@ -75,6 +77,9 @@ pub(crate) fn lower(objects: &Objects, options: &Options, backends: &Backends<'_
                     if near.len() < NEAR {
                         near.insert(key.clone());
                     }
+                }
+                if let Some(finding) = class::finding(ingress, &other, objects, backends) {
+                    lowered.unclassed.insert(key.clone(), finding);
                 }
                 lowered.not_ours.insert(key.clone(), other);
             }

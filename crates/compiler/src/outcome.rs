@@ -15,12 +15,21 @@ pub struct Options {
     /// Fed from files, without a cluster: while there is no IngressClass every Ingress is ours, a Service may list its endpoints in the
     /// annotation `serin.dev/endpoints`, and endpoints on loopback are allowed.
     pub standalone: bool,
+    /// The IngressClasses that are served; none named: all of serin's controller.
+    pub classes: BTreeSet<String>,
     /// Hosts outside the cluster that may be sent to.
     pub external_hosts: Vec<AllowedHosts>,
     /// Hosts that serin itself may call for an author, beside the Services of his namespace.
     pub outbound: Vec<AllowedHosts>,
     /// Addresses of the API server, beside those that the cluster tells: nothing is ever sent there for anyone.
     pub api_server: Vec<IpAddr>,
+}
+
+impl Options {
+    /// Whether an IngressClass of serin's controller is served here.
+    pub(crate) fn serves_class(&self, name: &str) -> bool {
+        self.classes.is_empty() || self.classes.contains(name)
+    }
 }
 
 /// What is served, and what each author is told.
@@ -36,6 +45,8 @@ pub struct Compiled {
     pub names: BTreeSet<String>,
     /// Every Ingress of ours, with what is wrong with it; those of others are not here.
     pub ingresses: BTreeMap<Key, Vec<Finding>>,
+    /// Ingresses of a class that nobody has: they are not ours, and would be by mending that.
+    pub unclassed: BTreeMap<Key, Finding>,
     /// Every AuthPolicy.
     pub auth_policies: BTreeMap<Key, AuthPolicyOutcome>,
     /// Every Consumer; the same one while nothing that they depend on changes.

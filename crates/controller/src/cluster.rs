@@ -7,6 +7,7 @@
 mod clock;
 pub mod events;
 pub mod lease;
+pub mod publish;
 mod replica;
 pub mod watch;
 mod world;

@@ -2,10 +2,12 @@
 //!
 //! Nothing here waits. The loop around it ([`crate::run`]) brings changes, the time and the counters, and takes tables and writes away.
 
+mod complaints;
 mod evidence;
 mod fallbacks;
 mod identities;
 mod identity;
+mod ingresses;
 mod metrics;
 mod pace;
 mod release;
@@ -14,7 +16,9 @@ mod told;
 
 use crate::admin::Name;
 use crate::kind::Kind;
-use crate::update::{Delta, StatusWrite, Update};
+use crate::update::{Delta, Event, StatusWrite, Update};
+use complaints::Complaints;
+use ingresses::Ingresses;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use release::{Seen, Tracked};
@@ -27,6 +31,7 @@ use serin_compiler::{SecretNeeds, compile};
 use serin_proxy::Counters;
 use serin_routing::{Policies, Table};
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 use told::Told;
@@ -61,6 +66,8 @@ pub struct Engine {
     backend_policies: Told,
     auth_policies: identity::Tracked,
     consumers: identity::Tracked,
+    ingresses: Ingresses,
+    complaints: Complaints,
 }
 
 /// Which kinds were listed: the first table waits for all of them.
@@ -112,6 +119,8 @@ impl Engine {
             backend_policies: Told::new(Kind::BackendPolicy),
             auth_policies: identity::Tracked::new(Kind::AuthPolicy),
             consumers: identity::Tracked::new(Kind::Consumer),
+            ingresses: Ingresses::default(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -130,7 +139,14 @@ impl Engine {
                 self.key_sets_may_differ |= matters;
                 matters
             }
-            Update::Ingress(delta) => take(objects, delta, &mut self.listed.ingresses),
+            Update::Ingress(delta) => {
+                self.ingresses.take(&delta);
+                take(objects, delta, &mut self.listed.ingresses)
+            }
+            Update::Addresses(addresses) => {
+                self.ingresses.are_at(addresses);
+                false
+            }
             Update::IngressClass(delta) => take(objects, delta, &mut self.listed.classes),
             Update::BackendPolicy(delta) => self.backend_policies.take(objects, delta, AnyBackendPolicy),
             Update::CanaryRelease(delta) => {
@@ -239,6 +255,7 @@ impl Engine {
             Kind::AuthPolicy => self.auth_policies.refused(&key(name), findings),
             Kind::BackendPolicy => self.backend_policies.refused(&key(name), findings),
             Kind::Consumer => self.consumers.refused(&key(name), findings),
+            Kind::Ingress => {}
             Kind::CanaryRelease => {
                 if let Some(tracked) = self.releases.get_mut(&key(name)) {
                     tracked.refused = findings;
@@ -311,6 +328,9 @@ impl Engine {
         if compiled != self.compiled {
             self.releases.values_mut().for_each(Tracked::wake);
             self.backend_policies.wake();
+            if !compiled.ingresses.keys().eq(self.compiled.ingresses.keys()) {
+                self.ingresses.open_all();
+            }
             self.auth_policies.open(differing(&compiled.auth_policies, &self.compiled.auth_policies));
             if !Arc::ptr_eq(&compiled.consumers, &self.compiled.consumers) {
                 self.consumers.open(differing(&compiled.consumers, &self.compiled.consumers));
@@ -357,7 +377,22 @@ impl Engine {
         // What was compiled is served by now.
         writes.extend(self.auth_policies.decide(&self.compiled, now));
         writes.extend(self.consumers.decide(&self.compiled, now));
+        writes.extend(self.ingresses.decide(|key| self.compiled.ingresses.contains_key(key), now));
         writes
+    }
+
+    /// What is to be told now of Ingresses that are at fault: name, uid and Events. Only the leader tells.
+    pub fn faults(&mut self, now: Timestamp) -> Vec<(Name, String, Vec<Event>)> {
+        if !self.is_complete() || self.stale {
+            return Vec::new();
+        }
+        let found = self.compiled.ingresses.iter().map(|(key, findings)| (key, &findings[..]));
+        let due = self.complaints.due(found.chain(self.compiled.unclassed.iter().map(|(key, finding)| (key, from_ref(finding)))), now);
+        let told = due.into_iter().filter_map(|(key, events)| {
+            let uid = self.ingresses.uid(&key)?.to_owned();
+            Some((Name { namespace: key.namespace, name: key.name }, uid, events))
+        });
+        told.collect()
     }
 
     /// This replica does not decide: what it shows is what the leader wrote.
@@ -365,6 +400,8 @@ impl Engine {
         self.releases.values_mut().for_each(Tracked::follow);
         self.auth_policies.open_all();
         self.consumers.open_all();
+        self.ingresses.open_all();
+        self.complaints.forget();
     }
 
     /// A write went through, without the fields that the CRD of the cluster does not have.
@@ -381,6 +418,7 @@ impl Engine {
             Kind::AuthPolicy => self.auth_policies.write_failed(&key(name), from, now),
             Kind::BackendPolicy => self.backend_policies.write_failed(&key(name), from, now),
             Kind::Consumer => self.consumers.write_failed(&key(name), from, now),
+            Kind::Ingress => self.ingresses.write_failed(&key(name), from, now),
             Kind::CanaryRelease => {
                 if let Some(tracked) = self.releases.get_mut(&key(name)) {
                     tracked.write_failed(from, now);
@@ -414,7 +452,8 @@ impl Engine {
     pub fn complaints(&self) -> impl Iterator<Item = (String, &Finding)> {
         let policies = self.compiled.policies.iter().filter(|_| self.options.standalone).map(|told| ("BackendPolicy", told));
         let all = self.compiled.ingresses.iter().map(|told| ("Ingress", told)).chain(policies);
-        all.flat_map(|(kind, (key, findings))| findings.iter().map(move |finding| (format!("{kind} {key}"), finding)))
+        let unclassed = self.compiled.unclassed.iter().map(|(key, finding)| (format!("Ingress {key}"), finding));
+        unclassed.chain(all.flat_map(|(kind, (key, findings))| findings.iter().map(move |finding| (format!("{kind} {key}"), finding))))
     }
 }
 

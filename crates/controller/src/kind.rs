@@ -1,9 +1,9 @@
-//! The kinds that serin owns.
+//! The kinds that serin owns, and those whose status it writes.
 
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
 
-/// A kind of `serin.dev/v1alpha1`.
+/// A kind of `serin.dev/v1alpha1`, or Ingress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// How it is learned who asks.
@@ -14,10 +14,12 @@ pub enum Kind {
     CanaryRelease,
     /// Who may ask.
     Consumer,
+    /// A route of Kubernetes' own: of its status serin writes the addresses.
+    Ingress,
 }
 
 impl Kind {
-    /// All of them.
+    /// All of serin's own.
     pub const ALL: [Self; 4] = [Self::AuthPolicy, Self::BackendPolicy, Self::CanaryRelease, Self::Consumer];
 
     /// As objects name it.
@@ -25,7 +27,7 @@ impl Kind {
         self.names().0
     }
 
-    /// The kind that objects name so.
+    /// The kind of serin's that objects name so.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -33,7 +35,8 @@ impl Kind {
     /// As the API server's paths name it.
     pub(crate) fn resource(self) -> ApiResource {
         let (kind, plural) = self.names();
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("serin.dev", "v1alpha1", kind), plural)
+        let (group, version) = if self == Self::Ingress { ("networking.k8s.io", "v1") } else { ("serin.dev", "v1alpha1") };
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
     }
 
     fn names(self) -> (&'static str, &'static str) {
@@ -42,6 +45,7 @@ impl Kind {
             Self::BackendPolicy => ("BackendPolicy", "backendpolicies"),
             Self::CanaryRelease => ("CanaryRelease", "canaryreleases"),
             Self::Consumer => ("Consumer", "consumers"),
+            Self::Ingress => ("Ingress", "ingresses"),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::key_sets::KeySets;
 use crate::kind::Kind;
 use crate::names::{Lookup, Names};
-use crate::update::{StatusWrite, Update};
+use crate::update::{Event, StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
 use serin_api::Finding;
 use serin_compiler::{Need, SecretNeeds};
@@ -30,6 +30,8 @@ pub trait World {
     fn need_secrets(&mut self, needs: &SecretNeeds);
     /// Writes what was decided at one moment; how each write went comes as an input.
     fn write(&mut self, writes: Vec<StatusWrite>);
+    /// Tells what is wrong with an Ingress, by its uid.
+    fn tell(&mut self, name: &Name, uid: &str, events: &[Event]);
     /// A merge patch of annotations, where commands are taken at all.
     fn annotate(&mut self, name: &Name, patch: &[(String, Option<String>)]) -> Result<(), Refusal>;
     /// Whether this replica decides at this moment.
@@ -120,6 +122,9 @@ pub async fn run(
         if world.leads() {
             let now = Timestamp::now();
             world.write(engine.decide(&proxy.counters(), world.clock_skew(), now));
+            for (name, uid, events) in engine.faults(now) {
+                world.tell(&name, &uid, &events);
+            }
         } else {
             engine.follow();
         }

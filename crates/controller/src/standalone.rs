@@ -14,6 +14,7 @@ use crate::{admin, run};
 use anyhow::Context;
 use serin_compiler::Options;
 use serin_proxy::Proxy;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,6 +86,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standalone> {
     let names = settings.outside.names();
     let (external_hosts, outbound) = (settings.outside.allowed, settings.outside.called);
     let engine = Engine::new(Options {
+        classes: BTreeSet::new(),
         own_namespace: OWN_NAMESPACE.to_owned(),
         standalone: true,
         external_hosts,

@@ -5,7 +5,7 @@ use crate::kind::Kind;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressLoadBalancerIngress};
 use serde_json::Value;
 use serin_compiler::Resolution;
 use std::collections::BTreeSet;
@@ -20,6 +20,8 @@ pub enum Update {
     EndpointSlice(Delta<EndpointSlice>),
     /// Of Ingresses.
     Ingress(Delta<Ingress>),
+    /// Where serin is reached, for the status of Ingresses; `None`: nobody knows.
+    Addresses(Option<Vec<IngressLoadBalancerIngress>>),
     /// Of IngressClasses.
     IngressClass(Delta<IngressClass>),
     /// Of BackendPolicies, as they are stored.

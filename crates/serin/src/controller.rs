@@ -2,6 +2,7 @@
 
 use crate::standalone::{OutsideOptions, ProxyOptions, until_told_to_stop};
 use clap::Args;
+use serin_controller::cluster::publish::{Address, Publish, ServiceName};
 use serin_controller::cluster::{self, Settings, lease};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -22,6 +23,16 @@ pub(crate) struct Options {
     /// The namespaces that are watched. Default: all.
     #[arg(long, env = "SERIN_WATCH_NAMESPACES", value_name = "NAMESPACE,...", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
+    /// The IngressClasses that are served. Default: all whose controller is `serin.dev/ingress-controller`. One that is named is served also
+    /// where its IngressClass may not be read.
+    #[arg(long, env = "SERIN_INGRESS_CLASS", value_name = "NAME,...", value_delimiter = ',')]
+    ingress_class: Vec<String>,
+    /// The Service whose addresses the status of Ingresses shows.
+    #[arg(long, env = "SERIN_PUBLISH_SERVICE", value_name = "NAMESPACE/NAME", conflicts_with = "publish_address")]
+    publish_service: Option<ServiceName>,
+    /// The addresses or names that the status of Ingresses shows, in place of a Service's.
+    #[arg(long, env = "SERIN_PUBLISH_ADDRESS", value_name = "ADDRESS,...", value_delimiter = ',')]
+    publish_address: Vec<Address>,
     /// Seconds for which it goes on accepting after SIGTERM, until every load balancer knows.
     #[arg(long, env = "SERIN_PROPAGATION_SECONDS", default_value_t = 5)]
     propagation_seconds: u64,
@@ -37,6 +48,16 @@ pub(crate) struct Options {
     proxy: ProxyOptions,
 }
 
+impl Options {
+    fn publish(&self) -> Publish {
+        match &self.publish_service {
+            Some(name) => Publish::Service(name.clone()),
+            None if self.publish_address.is_empty() => Publish::Nothing,
+            None => Publish::Addresses(self.publish_address.clone()),
+        }
+    }
+}
+
 /// Serves until SIGTERM or SIGINT, or until something vital ends.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let mut proxy = serin_proxy::Settings { decision_header: options.decision_header, ..serin_proxy::Settings::new(options.http) };
@@ -46,6 +67,8 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         admin: options.admin,
         namespace: options.own_namespace.clone(),
         watch_namespaces: options.watch_namespaces.clone(),
+        classes: options.ingress_class.iter().cloned().collect(),
+        publish: options.publish(),
         outside: options.outside.read(),
         times: lease::Times::default(),
     };

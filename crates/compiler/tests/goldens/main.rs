@@ -11,6 +11,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serin_compiler::{AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Key, Need, Needed, Objects, Options, Resolution, compile};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
@@ -30,6 +31,7 @@ fn each_case_compiles_to_its_golden() -> io::Result<()> {
         let options = Options {
             standalone: name.starts_with("standalone"),
             own_namespace: "serin-system".to_owned(),
+            classes: BTreeSet::new(),
             external_hosts: ["*.example", "203.0.113.0/24"].map(|text| text.parse().expect("a pattern")).into(),
             outbound: vec!["id.example".parse().expect("a pattern")],
             api_server: vec!["203.0.113.9".parse().expect("an address")],

@@ -27,7 +27,8 @@ pub(crate) fn render(compiled: &Compiled, edits: bool) -> String {
     }
     let ingresses =
         compiled.ingresses.iter().flat_map(|(key, findings)| findings.iter().map(move |f| format!("Ingress {key}: {}", finding(f))));
-    section(&mut text, "findings on Ingresses", ingresses);
+    let unclassed = compiled.unclassed.iter().map(|(key, f)| format!("Ingress {key}: {}", finding(f)));
+    section(&mut text, "findings on Ingresses", ingresses.chain(unclassed));
     if !compiled.auth_policies.is_empty() || !compiled.consumers.is_empty() {
         authentication(&mut text, compiled);
     }

@@ -18,8 +18,14 @@ enum Event {
 
 type Stored = BTreeMap<(Kind, String), Object>;
 
-const OPTIONS: Options =
-    Options { own_namespace: String::new(), standalone: false, external_hosts: Vec::new(), outbound: Vec::new(), api_server: Vec::new() };
+const OPTIONS: Options = Options {
+    own_namespace: String::new(),
+    standalone: false,
+    classes: BTreeSet::new(),
+    external_hosts: Vec::new(),
+    outbound: Vec::new(),
+    api_server: Vec::new(),
+};
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![4 => object().prop_map(Event::Apply), 1 => object().prop_map(Event::Delete)];

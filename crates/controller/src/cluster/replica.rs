@@ -1,20 +1,24 @@
 //! One replica in a cluster: `serin controller`.
 
+use super::publish::{Address, Publish};
 use super::world::Cluster;
 use super::{ServerClock, client, events::Events, lease, watch, writer::StatusWriter};
 use crate::engine::Engine;
 use crate::key_sets::KeySets;
 use crate::outside::Outside;
+use crate::update::Update;
 use crate::{admin, run};
 use anyhow::Context;
 use serin_compiler::Options;
 use serin_proxy::Proxy;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tracing::{Instrument, info_span};
 
 /// The name of the one Lease.
 const LEASE: &str = "serin";
@@ -32,6 +36,10 @@ pub struct Settings {
     pub namespace: String,
     /// The namespaces that are watched; none: all.
     pub watch_namespaces: Vec<String>,
+    /// The IngressClasses that are served; none: all of serin's controller.
+    pub classes: BTreeSet<String>,
+    /// What the status of Ingresses shows.
+    pub publish: Publish,
     /// Hosts outside the cluster.
     pub outside: Outside,
     /// The durations of the election.
@@ -67,6 +75,17 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
 
     let (update, updates) = mpsc::channel(1024);
     let mut watches = watch::spawn(&client, &settings.watch_namespaces, &update);
+    match settings.publish {
+        Publish::Nothing => {}
+        Publish::Service(name) => {
+            let span = info_span!("watch", kind = "Service", published = %name);
+            drop(watches.spawn(watch::published(client.clone(), name, update.clone()).instrument(span)));
+        }
+        Publish::Addresses(addresses) => {
+            let known = Update::Addresses(Some(addresses.iter().map(Address::shown).collect()));
+            update.send(known).await.context("nobody takes updates")?;
+        }
+    }
     let secrets = watch::SecretWatches::new(client.clone(), update.clone());
     let needed = watch::NeededWatches::new(client.clone(), update);
     let identity = uuid::Uuid::new_v4().to_string();
@@ -86,7 +105,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let serves = Arc::clone(&proxy);
     let controller = tokio::spawn(async move {
         let (external_hosts, outbound) = (settings.outside.allowed, settings.outside.called);
-        let engine = Engine::new(Options { own_namespace, standalone: false, external_hosts, outbound, api_server });
+        let classes = settings.classes;
+        let engine = Engine::new(Options { own_namespace, standalone: false, classes, external_hosts, outbound, api_server });
         tokio::select! {
             () = run::run(world, (names, key_sets), engine, &serves, asked, Engine::has_table) => {}
             // A watch ends only when nobody takes its updates any more, or by a panic: without it the table would grow old unseen.

@@ -9,6 +9,7 @@ mod managers;
 mod needed;
 mod secrets;
 
+use super::publish::{ServiceName, addresses};
 use crate::kind::Kind;
 use crate::update::{Delta, Update};
 use futures::stream::BoxStream;
@@ -61,12 +62,32 @@ pub fn spawn(client: &Client, namespaces: &[String], updates: &mpsc::Sender<Upda
             Kind::BackendPolicy => (Update::BackendPolicy, None),
             Kind::CanaryRelease => (Update::CanaryRelease, None),
             Kind::Consumer => (Update::Consumer, Some(Update::Unreadable(kind))),
+            // None of serin's own, and watched above.
+            Kind::Ingress => continue,
         };
         let sources = ours(kind, client, namespaces).into_iter().map(|api| lasting(watcher(api, config())).boxed()).collect();
         let task = tell(sources, Told { update, unreadable }, |object| read(object, as_stored), updates.clone());
         watch(kind.name(), Box::pin(task));
     }
     tasks
+}
+
+/// Watches the one Service whose addresses Ingresses show: by its name, so that a right to that one is enough.
+pub async fn published(client: Client, ServiceName { namespace, name }: ServiceName, updates: mpsc::Sender<Update>) {
+    let api: Api<DeserializeGuard<Service>> = Api::namespaced(client, &namespace);
+    let events = watcher(api, config().fields(&format!("metadata.name={name}")));
+    let known = |service: Option<&Service>| {
+        if service.is_none() {
+            warn!(namespace, name, "the Service of --publish-service does not exist, so the status of Ingresses stays as it is");
+        }
+        Update::Addresses(service.map(addresses))
+    };
+    let update = |delta: Delta<Service>| match delta {
+        Delta::Applied(service) => known(Some(&*service)),
+        Delta::Deleted(_) => known(None),
+        Delta::Listed(services) => known(services.first()),
+    };
+    tell(vec![lasting(events).boxed()], Told { update, unreadable: None }, |object| read(object, Some), updates).await;
 }
 
 fn namespaced<K>(client: &Client, namespaces: &[String]) -> Vec<Api<DeserializeGuard<K>>>

@@ -7,8 +7,9 @@ use super::watch::{NeededWatches, SecretWatches};
 use super::writer::{Outcome, StatusWriter};
 use crate::admin::{Name, Refusal};
 use crate::events::refused;
+use crate::kind::Kind;
 use crate::run::{Input, World};
-use crate::update::{StatusWrite, Update};
+use crate::update::{Event, StatusWrite, Update};
 use jiff::SignedDuration;
 use serin_compiler::{Need, SecretNeeds};
 use std::collections::BTreeSet;
@@ -55,6 +56,9 @@ impl Cluster {
                 }
                 outcome => {
                     match outcome {
+                        Outcome::Refused(why) if write.kind == Kind::Ingress => {
+                            tracing::warn!("status is not written: {why}: serin needs the right to patch ingresses/status");
+                        }
                         Outcome::Refused(why) => {
                             tracing::warn!("status is not written: {why}");
                             events.tell(write.kind, &write.name, &write.uid, &[refused(&write.status, &why)]);
@@ -90,6 +94,10 @@ impl World for Cluster {
 
     fn write(&mut self, writes: Vec<StatusWrite>) {
         writes.into_iter().for_each(|write| self.send(write));
+    }
+
+    fn tell(&mut self, name: &Name, uid: &str, events: &[Event]) {
+        self.events.tell(Kind::Ingress, name, uid, events);
     }
 
     fn annotate(&mut self, _: &Name, _: &[(String, Option<String>)]) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ mod served;
 
 use super::FIELD_MANAGER;
 use super::lease::Leadership;
+use crate::kind::Kind;
 use crate::update::StatusWrite;
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
@@ -78,7 +79,8 @@ impl StatusWriter {
     }
 
     async fn write_reduced(&self, write: &StatusWrite) -> Report {
-        let schema = self.served.status_schema(write.kind).await;
+        // What Kubernetes serves itself has the fields that it has had for years.
+        let schema = if write.kind == Kind::Ingress { None } else { self.served.status_schema(write.kind).await };
         let (status, cut) = reduce(&write.status, schema.as_deref());
         let outcome = self.send(write, &status).await;
         if matches!(outcome, Outcome::Refused(_)) {
@@ -142,7 +144,6 @@ fn outcome(answer: kube::Result<DynamicObject>, before: &str) -> Outcome {
 mod tests {
     use super::*;
     use crate::admin::Name;
-    use crate::kind::Kind;
     use std::cell::Cell;
     use std::time::Instant;
 

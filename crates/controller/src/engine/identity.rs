@@ -159,7 +159,7 @@ impl<'c> Outcome<'c> {
         match kind {
             Kind::Consumer => compiled.consumers.get(key).map(Self::Consumer),
             Kind::AuthPolicy => compiled.auth_policies.get(key).map(Self::Policy),
-            Kind::BackendPolicy | Kind::CanaryRelease => None,
+            Kind::BackendPolicy | Kind::CanaryRelease | Kind::Ingress => None,
         }
     }
 

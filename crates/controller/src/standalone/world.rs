@@ -8,7 +8,7 @@ use super::store::{Admission, Change, Store};
 use crate::admin::{Name, Refusal};
 use crate::kind::Kind;
 use crate::run::{Input, World};
-use crate::update::{Delta, Named, StatusWrite, Update};
+use crate::update::{Delta, Event, Named, StatusWrite, Update};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -132,14 +132,16 @@ impl Files {
                 let named = Named { namespace: key.namespace.clone(), names: [key.name.clone()].into() };
                 Some(Update::Secret(Arc::new(named), typed(key, value)))
             }
-            ours => Kind::named(ours).map(|kind| {
+            ours => Kind::named(ours).and_then(|kind| {
                 let delta = value.map_or(Delta::Deleted(name.clone()), |value| Delta::Applied(Box::new(value)));
-                match kind {
+                Some(match kind {
                     Kind::AuthPolicy => Update::AuthPolicy(delta),
                     Kind::BackendPolicy => Update::BackendPolicy(delta),
                     Kind::CanaryRelease => Update::CanaryRelease(delta),
                     Kind::Consumer => Update::Consumer(delta),
-                }
+                    // None of serin's own, and told above.
+                    Kind::Ingress => return None,
+                })
             }),
         };
         let refused = object.and_then(|stored| Some((Kind::named(&key.kind)?, stored.refused.clone())));
@@ -213,6 +215,9 @@ impl World for Files {
             written.iter().for_each(|change| self.tell(change));
         }
     }
+
+    /// The log tells already; without an API server nobody asks for Events.
+    fn tell(&mut self, _: &Name, _: &str, _: &[Event]) {}
 
     fn annotate(&mut self, name: &Name, patch: &[(String, Option<String>)]) -> Result<(), Refusal> {
         let key = key_of(Kind::CanaryRelease, name);

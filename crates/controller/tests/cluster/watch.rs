@@ -86,6 +86,7 @@ fn told(update: Update) -> String {
         Update::Consumer(delta) => word("Consumer", delta, named_so),
         Update::AuthPolicy(delta) => word("AuthPolicy", delta, named_so),
         Update::Unreadable(kind) => format!("?{}", kind.name()),
+        Update::Addresses(addresses) => format!("+Addresses {}", addresses.map_or(0, |all| all.len())),
         // No watch tells of names and of key sets.
         Update::Host(name, _) => format!("+Host {name}"),
         Update::KeySet(url, _) => format!("+KeySet {url}"),

@@ -12,6 +12,7 @@ mod examples;
 mod guard;
 mod hosts;
 mod imported;
+mod ingresses;
 mod life;
 mod malformed;
 mod manual;

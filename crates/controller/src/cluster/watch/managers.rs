@@ -1,14 +1,20 @@
 //! Who wrote what of an object, as far as anybody asks.
 
+use crate::cluster::FIELD_MANAGER;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 use serde_json::{Value, json};
 
 /// How the API server spells an annotation of serin.
 const OURS: &str = "f:serin.dev/";
 
-/// Leaves who wrote annotations of serin: a command is recorded with the tool that sent it. All else is most of a small object.
+/// Leaves who wrote annotations of serin: a command is recorded with the tool that sent it; and that serin itself wrote the addresses of an
+/// Ingress, which it clears only then. All else is most of a small object.
 pub(super) fn keep_tools(managers: &mut Vec<ManagedFieldsEntry>) {
     managers.retain_mut(|entry| {
+        if wrote_addresses(entry) {
+            entry.fields_v1 = Some(FieldsV1(json!({"f:status": {"f:loadBalancer": {}}})));
+            return true;
+        }
         let fields = entry.fields_v1.as_ref().and_then(|FieldsV1(fields)| fields.pointer("/f:metadata/f:annotations")?.as_object());
         let ours: serde_json::Map<String, Value> = fields
             .into_iter()
@@ -20,6 +26,11 @@ pub(super) fn keep_tools(managers: &mut Vec<ManagedFieldsEntry>) {
         entry.fields_v1 = Some(FieldsV1(json!({"f:metadata": {"f:annotations": ours}})));
         any
     });
+}
+
+fn wrote_addresses(entry: &ManagedFieldsEntry) -> bool {
+    let addresses = |FieldsV1(fields): &FieldsV1| fields.pointer("/f:status/f:loadBalancer").is_some();
+    entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.fields_v1.as_ref().is_some_and(addresses)
 }
 
 #[cfg(test)]
@@ -38,6 +49,13 @@ mod tests {
         let wrote = json!({"f:metadata": {"f:annotations": annotations, "f:labels": {}}, "f:spec": {"f:canary": {}}});
         let expected = json!([{"manager": "kubectl", "fieldsV1": {"f:metadata": {"f:annotations": {"f:serin.dev/abort": {}}}}}]);
         assert_eq!(kept(json!([{"manager": "argocd"}, {"manager": "kubectl", "fieldsV1": wrote}])), expected);
+    }
+
+    #[test]
+    fn that_serin_wrote_addresses_is_kept_and_that_another_did_is_not() {
+        let wrote = |manager: &str| json!({"manager": manager, "fieldsV1": {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}});
+        let expected = json!([{"manager": "serin", "fieldsV1": {"f:status": {"f:loadBalancer": {}}}}]);
+        assert_eq!(kept(json!([wrote("nginx"), wrote("serin")])), expected);
     }
 
     #[test]
