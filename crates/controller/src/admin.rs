@@ -5,7 +5,9 @@
 //! as careful, since their answers depend on credentials: where others than this host reach the port no key and no password is checked,
 //! and questions never pile up.
 
+use crate::cluster::review::{Review, Reviewer};
 use crate::explain::Question;
+use crate::update::Said;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -48,6 +50,8 @@ pub enum Ask {
     List(oneshot::Sender<Vec<Value>>),
     /// One release.
     One(Name, oneshot::Sender<Option<Value>>),
+    /// What this replica serves and counted.
+    Counters(oneshot::Sender<Said>),
     /// What is served.
     Table(oneshot::Sender<Option<Arc<Table>>>),
     /// A merge patch of `metadata.annotations` of one release; answers the release after it, or why not.
@@ -77,15 +81,18 @@ pub enum Refusal {
 struct Port {
     asks: mpsc::Sender<Ask>,
     questions: Arc<Semaphore>,
+    /// Who may read the counters is asked here; `None`: nobody asks for them.
+    reviewer: Option<Reviewer>,
     /// Only this host asks, so questions may find out whether a key or a password is right.
     is_private: bool,
 }
 
-/// Serves until it is dropped, and then ends its connections too. Whoever holds the releases answers on `asks`.
-pub async fn serve(listener: TcpListener, asks: mpsc::Sender<Ask>) {
+/// Serves until it is dropped, and then ends its connections too. Whoever holds the releases answers on `asks`; who may read the counters,
+/// `reviewer` says: without one there are none.
+pub async fn serve(listener: TcpListener, asks: mpsc::Sender<Ask>, reviewer: Option<Reviewer>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let is_private = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-    let port = Arc::new(Port { asks, questions: Arc::new(Semaphore::new(QUESTIONS)), is_private });
+    let port = Arc::new(Port { asks, questions: Arc::new(Semaphore::new(QUESTIONS)), reviewer, is_private });
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -138,11 +145,31 @@ async fn answer(request: Request<Incoming>, port: &Port) -> Response<Full<Bytes>
             let name = named(namespace, name);
             command(request, name, asks).await
         }
+        (["v1", "counters"], true) if port.reviewer.is_some() => counters(&request, port).await,
         (["v1", "explain"], false) if request.method() == Method::POST => explain(request, port).await,
-        (["healthz" | "readyz" | "metrics"] | ["v1", "releases", ..] | ["v1", "explain"], _) => {
+        (["healthz" | "readyz" | "metrics"] | ["v1", "releases", ..] | ["v1", "explain" | "counters"], _) => {
             error(StatusCode::METHOD_NOT_ALLOWED, "use GET, or POST for a command and for /v1/explain")
         }
         _ => error(StatusCode::NOT_FOUND, "paths are /healthz, /readyz, /metrics, /v1/explain and /v1/releases[/NAMESPACE/NAME]"),
+    }
+}
+
+/// What replicas ask each other, for whoever has a token that is worth it.
+async fn counters(request: &Request<Incoming>, port: &Port) -> Response<Full<Bytes>> {
+    let token = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let review = match (&port.reviewer, token) {
+        (Some(reviewer), Some(token)) => reviewer.review(token.trim()).await,
+        _ => Review::Refused,
+    };
+    match review {
+        Review::Allowed => ask(&port.asks, Ask::Counters).await.map_or_else(gone, |said| json_of(StatusCode::OK, &json!(said))),
+        Review::Unknown => error(StatusCode::SERVICE_UNAVAILABLE, "the token could not be reviewed: ask again"),
+        Review::Refused => {
+            let mut refused =
+                error(StatusCode::UNAUTHORIZED, "counters are for serin's own account, by a token for audience serin.dev/peers");
+            refused.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+            refused
+        }
     }
 }
 

@@ -7,8 +7,10 @@
 mod clock;
 pub mod events;
 pub mod lease;
+pub mod peers;
 pub mod publish;
 mod replica;
+pub mod review;
 pub mod watch;
 mod world;
 pub mod writer;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 pub use clock::ServerClock;
 pub use replica::{Replica, Settings, start};
+pub use world::Reach;
 
 /// The field manager of all that serin applies, and the name under which its Events come.
 pub const FIELD_MANAGER: &str = "serin";

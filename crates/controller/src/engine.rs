@@ -10,17 +10,20 @@ mod identity;
 mod ingresses;
 mod metrics;
 mod pace;
+mod peers;
 mod release;
 mod routes;
 mod told;
 
 use crate::admin::Name;
 use crate::kind::Kind;
-use crate::update::{Delta, Event, StatusWrite, Update};
+use crate::update::{Counted, Delta, Event, Said, StatusWrite, Update};
 use complaints::Complaints;
+pub use evidence::Totals;
 use ingresses::Ingresses;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
+use peers::Peers;
 use release::{Seen, Tracked};
 use serde_json::Value;
 use serin_api::{Condition, Finding, reason};
@@ -68,6 +71,9 @@ pub struct Engine {
     consumers: identity::Tracked,
     ingresses: Ingresses,
     complaints: Complaints,
+    /// The other replicas, where it is known how to find them, and whether they are asked now.
+    peers: Option<Peers>,
+    asks_peers: bool,
 }
 
 /// Which kinds were listed: the first table waits for all of them.
@@ -121,7 +127,14 @@ impl Engine {
             consumers: identity::Tracked::new(Kind::Consumer),
             ingresses: Ingresses::default(),
             complaints: Complaints::default(),
+            peers: None,
+            asks_peers: false,
         }
+    }
+
+    /// From now on other replicas count too: what they say comes as updates. `boot` is the boot id of this one's counters.
+    pub fn has_peers(&mut self, boot: &str) {
+        self.peers = Some(Peers::of(boot));
     }
 
     /// Takes a change into the cache.
@@ -142,6 +155,21 @@ impl Engine {
             Update::Ingress(delta) => {
                 self.ingresses.take(&delta);
                 take(objects, delta, &mut self.listed.ingresses)
+            }
+            Update::Peers(ready, now) => {
+                let uids: BTreeSet<&str> = self.releases.values().map(Tracked::uid).collect();
+                if let Some(peers) = &mut self.peers {
+                    peers.retain(|uid| uids.contains(uid));
+                    peers.are(&ready, now);
+                }
+                self.releases.values_mut().for_each(Tracked::wake);
+                false
+            }
+            Update::Said(address, said, now) => {
+                if self.peers.as_mut().is_some_and(|peers| peers.heard(address, said, now)) {
+                    self.releases.values_mut().for_each(Tracked::wake);
+                }
+                false
             }
             Update::Addresses(addresses) => {
                 self.ingresses.are_at(addresses);
@@ -365,11 +393,15 @@ impl Engine {
         }
         let counts = &counters.snapshot()[..];
         let mut writes = Vec::new();
-        let skewed = clock_skew.and_then(skew_finding);
+        if let Some(peers) = self.peers.as_mut().filter(|_| !std::mem::replace(&mut self.asks_peers, true)) {
+            peers.begin(now);
+        }
+        let peers = self.peers.as_ref();
+        let waits_for = clock_skew.and_then(skew_finding).or_else(|| peers.and_then(|peers| peers.finding(now)));
         for (key, tracked) in &mut self.releases {
             if let Some(outcome) = self.compiled.releases.get(key) {
                 let served = self.served.get(tracked.uid()).copied();
-                let seen = Seen { outcome, config: &self.compiled.config, served, counts, counters, skewed: skewed.as_ref() };
+                let seen = Seen { outcome, config: &self.compiled.config, served, counts, counters, peers, waits_for: waits_for.as_ref() };
                 writes.extend(tracked.decide(key, &seen, now));
             }
         }
@@ -402,6 +434,9 @@ impl Engine {
         self.consumers.open_all();
         self.ingresses.open_all();
         self.complaints.forget();
+        if let Some(peers) = self.peers.as_mut().filter(|_| std::mem::replace(&mut self.asks_peers, false)) {
+            peers.rest();
+        }
     }
 
     /// A write went through, without the fields that the CRD of the cluster does not have.
@@ -424,6 +459,19 @@ impl Engine {
                     tracked.write_failed(from, now);
                 }
             }
+        }
+    }
+
+    /// What this replica says of itself.
+    pub fn said(&self, counters: &Counters, now: Timestamp) -> Said {
+        let counted = evidence::by_release(&counters.snapshot());
+        let exists = |uid: &str| self.releases.values().any(|tracked| tracked.uid() == uid);
+        let counted = counted.into_iter().filter(|((uid, _), _)| exists(uid));
+        Said {
+            boot: counters.boot().to_owned(),
+            at: now,
+            served: self.served.clone(),
+            counted: counted.map(|((uid, id), totals)| Counted { uid, id, totals }).collect(),
         }
     }
 

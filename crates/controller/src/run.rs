@@ -154,6 +154,7 @@ fn answer(ask: Ask, world: &mut impl World, engine: &Engine, proxy: &Proxy, read
     match ask {
         Ask::Ready(reply) => drop(reply.send(engine.has_table() && ready(engine))),
         Ask::Metrics(reply) => drop(reply.send(metrics(engine, proxy))),
+        Ask::Counters(reply) => drop(reply.send(engine.said(&proxy.counters(), Timestamp::now()))),
         Ask::Table(reply) => drop(reply.send(engine.table().cloned())),
         Ask::List(reply) => drop(reply.send(engine.releases())),
         Ask::One(name, reply) => drop(reply.send(engine.release(&name))),

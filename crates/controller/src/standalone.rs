@@ -94,7 +94,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standalone> {
         api_server: Vec::new(),
     });
     let controller = tokio::spawn(async move { run::run(files, (names, key_sets), engine, &serves, asked, Engine::is_settled).await });
-    Ok(Standalone { proxy, http, admin, tasks: [controller, tokio::spawn(admin::serve(listener, asks))] })
+    Ok(Standalone { proxy, http, admin, tasks: [controller, tokio::spawn(admin::serve(listener, asks, None))] })
 }
 
 impl Standalone {

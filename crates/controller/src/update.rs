@@ -1,14 +1,18 @@
 //! What comes in from the world, and what goes out to it: the same for a cluster and for standalone mode.
 
 use crate::admin::Name;
+use crate::engine::Totals;
 use crate::kind::Kind;
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressLoadBalancerIngress};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serin_compiler::Resolution;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A change of the objects that serin reads.
@@ -42,6 +46,10 @@ pub enum Update {
     KeySet(String, Result<Vec<u8>, String>),
     /// Of the Pods of one namespace, which a release asked for; of each only metadata.
     Pod(String, Delta<Pod>),
+    /// The admin ports of the replicas that are ready, at this moment.
+    Peers(BTreeSet<SocketAddr>, Timestamp),
+    /// What the replica at this address said, at this moment.
+    Said(SocketAddr, Said, Timestamp),
     /// Of the Deployments of one namespace, which a release asked for.
     Deployment(String, Delta<Deployment>),
     /// Of the StatefulSets of one namespace, which a release asked for.
@@ -55,6 +63,30 @@ pub struct Named {
     pub namespace: String,
     /// Which; a list of them says of each whether it is there.
     pub names: BTreeSet<String>,
+}
+
+/// What a replica says of itself, at `/v1/counters` of its admin port.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// Which run of the process counted: another one begins at 0.
+    pub boot: String,
+    /// Its wall clock.
+    pub at: Timestamp,
+    /// The epoch that each of its workers serves, by uid of the release.
+    pub served: BTreeMap<String, u64>,
+    /// What it counted.
+    pub counted: Vec<Counted>,
+}
+
+/// What a replica counted of one release since it began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The uid of the object.
+    pub uid: String,
+    /// The id of the release.
+    pub id: String,
+    /// Over all its epochs.
+    pub totals: Totals,
 }
 
 /// A change of the objects of one kind.

@@ -2,10 +2,14 @@
 
 use crate::standalone::{OutsideOptions, ProxyOptions, until_told_to_stop};
 use clap::Args;
+use serin_controller::cluster::peers::PeerSettings;
 use serin_controller::cluster::publish::{Address, Publish, ServiceName};
-use serin_controller::cluster::{self, Settings, lease};
+use serin_controller::cluster::{self, Reach, Settings, lease};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// The options of `serin controller`; each is an environment variable too.
@@ -33,6 +37,19 @@ pub(crate) struct Options {
     /// The addresses or names that the status of Ingresses shows, in place of a Service's.
     #[arg(long, env = "SERIN_PUBLISH_ADDRESS", value_name = "ADDRESS,...", value_delimiter = ',')]
     publish_address: Vec<Address>,
+    /// The only Secrets that are read, of those that objects name. Default: each that is named.
+    #[arg(long, env = "SERIN_SECRET_NAMES", value_name = "NAMESPACE/NAME,...", value_delimiter = ',')]
+    secret_names: Vec<SecretName>,
+    /// serin's headless Service, by which replicas find each other: then a release is judged by what all of them count, and nothing rises
+    /// before all serve it. Default: status speaks for the leader alone.
+    #[arg(long, env = "SERIN_PEERS_SERVICE", value_name = "NAMESPACE/NAME")]
+    peers_service: Option<ServiceName>,
+    /// The token that replicas show each other, for audience `serin.dev/peers`.
+    #[arg(long, env = "SERIN_PEERS_TOKEN", value_name = "FILE", default_value = "/var/run/secrets/serin.dev/peers/token")]
+    peers_token: PathBuf,
+    /// Users who may read `/v1/counters`, by a token for that audience, beside serin's own account. Default: none.
+    #[arg(long, env = "SERIN_COUNTERS_ALLOW", value_name = "USER,...", value_delimiter = ',')]
+    counters_allow: Vec<String>,
     /// Seconds for which it goes on accepting after SIGTERM, until every load balancer knows.
     #[arg(long, env = "SERIN_PROPAGATION_SECONDS", default_value_t = 5)]
     propagation_seconds: u64,
@@ -45,10 +62,32 @@ pub(crate) struct Options {
     #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
-    proxy: ProxyOptions,
+    pub(crate) proxy: ProxyOptions,
+}
+
+/// A Secret, as an operator names it.
+#[derive(Debug, Clone)]
+struct SecretName(String, String);
+
+impl FromStr for SecretName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+                Ok(Self(namespace.to_owned(), name.to_owned()))
+            }
+            _ => Err("use NAMESPACE/NAME of a Secret, such as shop/alice-key".to_owned()),
+        }
+    }
 }
 
 impl Options {
+    fn named_secrets(&self) -> Option<BTreeSet<(String, String)>> {
+        let names = self.secret_names.iter().map(|SecretName(namespace, name)| (namespace.clone(), name.clone()));
+        (!self.secret_names.is_empty()).then(|| names.collect())
+    }
+
     fn publish(&self) -> Publish {
         match &self.publish_service {
             Some(name) => Publish::Service(name.clone()),
@@ -69,6 +108,9 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         watch_namespaces: options.watch_namespaces.clone(),
         classes: options.ingress_class.iter().cloned().collect(),
         publish: options.publish(),
+        peers: options.peers_service.clone().map(|service| PeerSettings { service, token: options.peers_token.clone() }),
+        counters_allow: options.counters_allow.clone(),
+        secrets: Reach { only: options.named_secrets() },
         outside: options.outside.read(),
         times: lease::Times::default(),
     };

@@ -13,6 +13,7 @@ mod simulate;
 mod standalone;
 
 use clap::{Parser, Subcommand};
+use log::LogFormat;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -37,7 +38,7 @@ enum Command {
         fail: bool,
     },
     /// One replica in a cluster: watches, compiles, serves, and leads when elected.
-    Controller(controller::Options),
+    Controller(Box<controller::Options>),
     /// Serves a folder of manifests, without a cluster.
     Standalone(standalone::Options),
     /// Prints the CustomResourceDefinitions.
@@ -66,7 +67,12 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("SERIN_LOG").unwrap_or_else(|_| arguments.command.log_filter().into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| log::Lines).with_ansi(std::io::stderr().is_terminal()).init();
+    let format = arguments.command.log_format();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || log::Lines(format));
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(arguments)));
     result.unwrap_or_else(|error| {
@@ -95,6 +101,15 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 impl Command {
+    /// How it is logged: what serves may be asked for JSON.
+    fn log_format(&self) -> LogFormat {
+        match self {
+            Self::Standalone(options) => options.proxy.log_format,
+            Self::Controller(options) => options.proxy.log_format,
+            _ => LogFormat::Text,
+        }
+    }
+
     /// What is logged unless `SERIN_LOG` says otherwise: what serves tells what it does, the rest only what goes wrong.
     fn log_filter(&self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! `serin standalone`.
 
+use crate::log::LogFormat;
 use anyhow::Context;
 use clap::Args;
 use serin_compiler::AllowedHosts;
@@ -37,7 +38,7 @@ pub(crate) struct Options {
     #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
-    proxy: ProxyOptions,
+    pub(crate) proxy: ProxyOptions,
 }
 
 /// What an operator says of hosts outside the cluster.
@@ -79,8 +80,11 @@ pub(crate) struct ProxyOptions {
     /// Issuers of certificates that are believed beside those of this system, of origins that are spoken to by TLS; a PEM file.
     #[arg(long, env = "SERIN_UPSTREAM_CA", value_name = "FILE")]
     upstream_ca: Option<PathBuf>,
-    /// The access log, on standard output; in standalone mode two lines with the addresses come before it.
-    #[arg(long, env = "SERIN_ACCESS_LOG", default_value = "off", value_parser = ["off", "text", "json"])]
+    /// The form of the log, on standard error; SERIN_LOG says what is logged.
+    #[arg(long, env = "SERIN_LOG_FORMAT", value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
+    /// The access log, on standard output; `on`: in the form of --log-format; in standalone mode two lines with the addresses come before it.
+    #[arg(long, env = "SERIN_ACCESS_LOG", default_value = "off", value_parser = ["off", "on", "text", "json"])]
     access_log: String,
 }
 
@@ -93,9 +97,9 @@ impl ProxyOptions {
         settings.client_ip = ClientIp { trusted: self.trusted_proxies.clone(), from: self.client_ip_from.clone() };
         settings.origin_tls = OriginTls::of_system(self.upstream_ca.as_deref()).context("--upstream-ca")?;
         settings.workers = self.workers.unwrap_or(settings.workers).max(1);
-        settings.access_log = match self.access_log.as_str() {
-            "text" => AccessLog::Text,
-            "json" => AccessLog::Json,
+        settings.access_log = match (self.access_log.as_str(), self.log_format) {
+            ("text", _) | ("on", LogFormat::Text) => AccessLog::Text,
+            ("json", _) | ("on", LogFormat::Json) => AccessLog::Json,
             _ => AccessLog::Off,
         };
         Ok(())

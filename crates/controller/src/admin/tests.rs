@@ -41,7 +41,7 @@ async fn exchange_on(listen: &str, table: Option<Arc<Table>>, request: &str) -> 
     let listener = TcpListener::bind(listen).await.unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
     let (asks, mut asked) = mpsc::channel(1);
-    tokio::spawn(serve(listener, asks));
+    tokio::spawn(serve(listener, asks, None));
     tokio::spawn(async move {
         while let Some(ask) = asked.recv().await {
             match ask {
@@ -51,6 +51,8 @@ async fn exchange_on(listen: &str, table: Option<Arc<Table>>, request: &str) -> 
                 Ask::List(reply) => drop(reply.send(vec![json!({"metadata": {"name": "checkout"}})])),
                 Ask::One(name, reply) => drop(reply.send((name.name == "checkout").then(|| json!({"found": true})))),
                 Ask::Annotate(name, patch, reply) if name.name == "checkout" => drop(reply.send(Ok(json!(format!("{patch:?}"))))),
+                // There are none without a reviewer.
+                Ask::Counters(reply) => drop(reply),
                 Ask::Annotate(_, _, reply) => drop(reply.send(Err(Refusal::NotFound))),
             }
         }
@@ -107,7 +109,7 @@ async fn questions_do_not_pile_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (asks, mut asked) = mpsc::channel(1);
-    tokio::spawn(serve(listener, asks));
+    tokio::spawn(serve(listener, asks, None));
     let (mut streams, mut held) = (Vec::new(), Vec::new());
     for _ in 0..QUESTIONS {
         streams.push(send(address, &question("a", "b")).await);
@@ -148,7 +150,7 @@ async fn port_that_others_reach_tells_nobody_whether_a_credential_is_right() {
 async fn when_the_port_ends_so_do_the_connections_that_are_open() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let port = tokio::spawn(serve(listener, mpsc::channel(1).0));
+    let port = tokio::spawn(serve(listener, mpsc::channel(1).0, None));
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
     port.abort();

@@ -2,6 +2,7 @@
 
 use crate::admin::{MERGE_PATCH, Name, QUESTION};
 use crate::explain::Question;
+use crate::update::Said;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -49,6 +50,13 @@ impl AdminClient {
         self.exchange(Method::POST, &path(name), patch.to_string().into()).await
     }
 
+    /// What a replica serves and counted, for whoever this token is of.
+    pub async fn counters(&self, token: &str) -> anyhow::Result<Said> {
+        let answer = self.exchange_as(Method::GET, "/v1/counters", Bytes::new(), Some(token)).await?;
+        serde_json::from_value(answer)
+            .with_context(|| format!("{} answered without counters: is it another version of serin?", self.address))
+    }
+
     /// What it would do with a request.
     pub async fn explain(&self, question: &Question) -> anyhow::Result<Value> {
         self.exchange(Method::POST, EXPLAIN, serde_json::to_vec(question)?.into()).await
@@ -59,12 +67,16 @@ impl AdminClient {
     /// # Errors
     /// When nobody answers.
     pub async fn ready(&self) -> anyhow::Result<Result<(), String>> {
-        let (status, body) = self.send(Method::GET, "/readyz", Bytes::new()).await?;
+        let (status, body) = self.send(Method::GET, "/readyz", Bytes::new(), None).await?;
         Ok(if status.is_success() { Ok(()) } else { Err(format!("{status}: {}", String::from_utf8_lossy(&body).trim_end())) })
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
-        let (status, body) = self.send(method, path, body).await?;
+        self.exchange_as(method, path, body, None).await
+    }
+
+    async fn exchange_as(&self, method: Method, path: &str, body: Bytes, token: Option<&str>) -> anyhow::Result<Value> {
+        let (status, body) = self.send(method, path, body, token).await?;
         let answer: Value = serde_json::from_slice(&body).with_context(|| format!("{} answered {status} without JSON", self.address))?;
         match answer["error"].as_str() {
             Some(error) if !status.is_success() => bail!("{error}"),
@@ -73,7 +85,7 @@ impl AdminClient {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
+    async fn send(&self, method: Method, path: &str, body: Bytes, token: Option<&str>) -> anyhow::Result<(StatusCode, Bytes)> {
         let content_type = if path == EXPLAIN { QUESTION } else { MERGE_PATCH };
         let exchange = async {
             let stream = TcpStream::connect(&self.address)
@@ -81,7 +93,11 @@ impl AdminClient {
                 .with_context(|| format!("{}: is `serin standalone` running there?", self.address))?;
             let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
             let connection = tokio::spawn(connection);
-            let request = Request::builder()
+            let mut request = Request::builder();
+            if let Some(token) = token {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            }
+            let request = request
                 .method(method)
                 .uri(path)
                 .header(header::HOST, &self.address)

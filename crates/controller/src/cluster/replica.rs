@@ -1,7 +1,9 @@
 //! One replica in a cluster: `serin controller`.
 
+use super::peers::{self, PeerSettings};
 use super::publish::{Address, Publish};
-use super::world::Cluster;
+use super::review::Reviewer;
+use super::world::{Cluster, Reach};
 use super::{ServerClock, client, events::Events, lease, watch, writer::StatusWriter};
 use crate::engine::Engine;
 use crate::key_sets::KeySets;
@@ -40,6 +42,12 @@ pub struct Settings {
     pub classes: BTreeSet<String>,
     /// What the status of Ingresses shows.
     pub publish: Publish,
+    /// How the other replicas are found; none: status speaks for the leader alone.
+    pub peers: Option<PeerSettings>,
+    /// Users who may read the counters, beside serin's own account.
+    pub counters_allow: Vec<String>,
+    /// The Secrets that are read, where not all are.
+    pub secrets: Reach,
     /// Hosts outside the cluster.
     pub outside: Outside,
     /// The durations of the election.
@@ -74,7 +82,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let (http, admin) = (proxy.local_addr(), listener.local_addr()?);
 
     let (update, updates) = mpsc::channel(1024);
-    let mut watches = watch::spawn(&client, &settings.watch_namespaces, &update);
+    let mut watches = watch::spawn(&client, &settings.watch_namespaces, !settings.classes.is_empty(), &update);
     match settings.publish {
         Publish::Nothing => {}
         Publish::Service(name) => {
@@ -86,8 +94,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
             update.send(known).await.context("nobody takes updates")?;
         }
     }
-    let secrets = watch::SecretWatches::new(client.clone(), update.clone());
-    let needed = watch::NeededWatches::new(client.clone(), update);
+    let secrets = watch::SecretWatches::new(client.clone(), update.clone(), settings.secrets.is_by_name());
+    let needed = watch::NeededWatches::new(client.clone(), update.clone());
     let identity = uuid::Uuid::new_v4().to_string();
     let (stop, stopped) = oneshot::channel();
     let own_namespace = settings.namespace.clone();
@@ -97,23 +105,34 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
         // A sender that is gone says stop too.
         let _ = stopped.await;
     });
+    let boot = settings.peers.as_ref().map(|_| proxy.counters().boot().to_owned());
+    if let Some(found_by) = settings.peers {
+        let task = peers::follow(client.clone(), found_by, leadership.clone(), update.clone());
+        drop(watches.spawn(task.instrument(info_span!("peers"))));
+    }
+    drop(update);
+    let reviewer = Reviewer::new(client.clone(), settings.counters_allow);
     let events = Events::spawn(client.clone(), &identity);
     let clock = ServerClock::spawn(client.clone());
-    let world = Cluster::new(updates, needed, secrets, StatusWriter::new(client, leadership.clone()), events, leadership, clock);
+    let reach = (settings.secrets, settings.watch_namespaces);
+    let world = Cluster::new(updates, needed, (secrets, reach), StatusWriter::new(client, leadership.clone()), events, leadership, clock);
 
     let (asks, asked) = mpsc::channel(64);
     let serves = Arc::clone(&proxy);
     let controller = tokio::spawn(async move {
         let (external_hosts, outbound) = (settings.outside.allowed, settings.outside.called);
         let classes = settings.classes;
-        let engine = Engine::new(Options { own_namespace, standalone: false, classes, external_hosts, outbound, api_server });
+        let mut engine = Engine::new(Options { own_namespace, standalone: false, classes, external_hosts, outbound, api_server });
+        if let Some(boot) = boot {
+            engine.has_peers(&boot);
+        }
         tokio::select! {
             () = run::run(world, (names, key_sets), engine, &serves, asked, Engine::has_table) => {}
             // A watch ends only when nobody takes its updates any more, or by a panic: without it the table would grow old unseen.
             _ = watches.join_next() => {}
         }
     });
-    let admin_task = tokio::spawn(admin::serve(listener, asks));
+    let admin_task = tokio::spawn(admin::serve(listener, asks, Some(reviewer)));
     Ok(Replica { proxy, http, admin, controller, admin_task, lease, stop })
 }
 

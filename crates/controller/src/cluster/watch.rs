@@ -44,8 +44,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// The largest annotation of objects that people apply; nobody here reads it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Watches every kind, in these namespaces or, when none is named, in all. A task ends only when nobody takes its updates any more.
-pub fn spawn(client: &Client, namespaces: &[String], updates: &mpsc::Sender<Update>) -> JoinSet<()> {
+/// Watches every kind, in these namespaces or, when none is named, in all. A task ends only when nobody takes its updates any more. Where
+/// IngressClasses are optional they count as absent when they may not be read; else that right is waited for.
+pub fn spawn(client: &Client, namespaces: &[String], optional_classes: bool, updates: &mpsc::Sender<Update>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let mut watch = |kind: &'static str, task: futures::future::BoxFuture<'static, ()>| {
         tasks.spawn(task.instrument(info_span!("watch", kind)));
@@ -54,7 +55,10 @@ pub fn spawn(client: &Client, namespaces: &[String], updates: &mpsc::Sender<Upda
     watch("EndpointSlice", Box::pin(follow(namespaced::<EndpointSlice>(client, namespaces), Update::EndpointSlice, Some, updates.clone())));
     watch("Ingress", Box::pin(follow(namespaced::<Ingress>(client, namespaces), Update::Ingress, Some, updates.clone())));
     let classes: Vec<Api<DeserializeGuard<IngressClass>>> = vec![Api::all(client.clone())];
-    watch("IngressClass", Box::pin(follow(classes, Update::IngressClass, Some, updates.clone())));
+    let unreadable = optional_classes.then(|| Update::IngressClass(Delta::Listed(Vec::new())));
+    let sources = classes.into_iter().map(|api| lasting(watcher(api, config())).boxed()).collect();
+    let classes = tell(sources, Told { update: Update::IngressClass, unreadable }, |object| read(object, Some), updates.clone());
+    watch("IngressClass", Box::pin(classes));
     for kind in Kind::ALL {
         let (update, unreadable): (fn(_) -> _, _) = match kind {
             // Whoever reads one as absent leaves its routes open, so a replica that may not read them waits for the right.
@@ -88,6 +92,26 @@ pub async fn published(client: Client, ServiceName { namespace, name }: ServiceN
         Delta::Listed(services) => known(services.first()),
     };
     tell(vec![lasting(events).boxed()], Told { update, unreadable: None }, |object| read(object, Some), updates).await;
+}
+
+/// The EndpointSlices of one Service, as they change.
+pub(super) async fn slices_of(client: Client, ServiceName { namespace, name }: ServiceName, found: mpsc::Sender<Delta<EndpointSlice>>) {
+    let api: Api<DeserializeGuard<EndpointSlice>> = Api::namespaced(client, &namespace);
+    let mut events = lasting(watcher(api, config().labels(&format!("kubernetes.io/service-name={name}")))).boxed();
+    let mut gather = Gather::new(1);
+    while let Some(event) = events.next().await {
+        let read = |slice: DeserializeGuard<EndpointSlice>| read(slice, Some);
+        let seen = match seen(event, &read) {
+            // They are waited for.
+            Seen::Forbidden => Seen::Broken,
+            seen => seen,
+        };
+        for delta in gather.take(0, seen) {
+            if found.send(delta).await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 fn namespaced<K>(client: &Client, namespaces: &[String]) -> Vec<Api<DeserializeGuard<K>>>

@@ -5,6 +5,7 @@ use super::identities::Crowd;
 use crate::update::Event;
 use crate::window::Window;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serin_proxy::{Identities, ReleaseCounts};
 use serin_rollout::State;
 use serin_rollout::judge::{Counts, Tally};
@@ -12,16 +13,18 @@ use serin_rollout::status::{self, Decided, Measured};
 use std::collections::BTreeMap;
 use std::ops::{Add, Sub};
 
-/// What was counted of one release on this replica, since it started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Totals {
+/// What was counted of one release since a replica started, as replicas tell it each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Totals {
     canary: Side,
     stable: Side,
     fallbacks: Fallbacks,
 }
 
 /// Requests that were not decided or served as asked, by what took its place (S8).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Fallbacks {
     consumer: u64,
     client_ip: u64,
@@ -30,7 +33,8 @@ struct Fallbacks {
 }
 
 /// One side of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Side {
     requests: u64,
     failures: u64,
@@ -54,6 +58,8 @@ struct Baseline {
 pub(super) struct Memory {
     baseline: Option<Baseline>,
     window: Window<Line, Totals>,
+    /// Of this replica alone: for whom buckets decided elsewhere is not known here.
+    own: Window<Line, Totals>,
     crowd: Crowd<Line>,
     episodes: Episodes,
 }
@@ -77,21 +83,24 @@ impl Memory {
         Counts { canary: since.canary.tally(), stable: since.stable.tally() }
     }
 
-    /// What buckets decided within the window, and since the release began (S7). `identities` reads for whom; it is asked only when more
-    /// was decided.
+    /// What buckets decided within the window, on all replicas, and since the release began (S7), on this one. `identities` reads for whom;
+    /// it is asked only when more was decided. The busiest identity's requests are scaled to all replicas: each meets the same crowd.
     pub(super) fn measured(
         &mut self,
         state: &State,
         totals: Totals,
+        own: Totals,
         identities: impl FnOnce() -> Option<Identities>,
         now: Timestamp,
     ) -> (Measured, Decided) {
         let segment = &state.segment;
         let line = (segment.release.clone(), segment.from, segment.to);
         let (since, counted) = self.window.observe(line.clone(), now, totals);
-        self.crowd.observe(line, now, totals.by_bucket(), totals.by_turn(), identities);
-        let turns = counted.by_turn();
-        let identities = status::Identities { seen: self.crowd.seen() + turns, largest: self.crowd.largest().max(turns.min(1)) };
+        let (_, counted_here) = self.own.observe(line.clone(), now, own);
+        self.crowd.observe(line, now, own.by_bucket(), own.by_turn(), identities);
+        let turns = counted_here.by_turn();
+        let largest = scaled(self.crowd.largest().max(turns.min(1)), counted.by_bucket(), counted_here.by_bucket());
+        let identities = status::Identities { seen: self.crowd.seen() + turns, largest };
         let measured = Measured {
             canary_requests: counted.canary.by_bucket,
             stable_requests: counted.stable.by_bucket,
@@ -106,6 +115,24 @@ impl Memory {
     pub(super) fn episodes(&mut self, state: &State, totals: Totals, now: Timestamp) -> Vec<Event> {
         self.episodes.observe(&state.segment.release, totals.fallbacks.each(), now)
     }
+}
+
+/// `of` of so many `here`, as that share of `all`.
+fn scaled(of: u64, all: u64, here: u64) -> u64 {
+    if all == here || here == 0 {
+        return of;
+    }
+    u64::try_from(u128::from(of) * u128::from(all) / u128::from(here)).unwrap_or(u64::MAX)
+}
+
+/// What was counted of each release, by uid and id, over all epochs.
+pub(super) fn by_release(counts: &[ReleaseCounts]) -> BTreeMap<(String, String), Totals> {
+    let mut all: BTreeMap<(String, String), Totals> = BTreeMap::new();
+    for row in counts {
+        let totals = all.entry((row.uid.clone(), row.id.clone())).or_default();
+        *totals = *totals + Totals::from(row);
+    }
+    all
 }
 
 impl Totals {

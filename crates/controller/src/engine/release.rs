@@ -2,6 +2,7 @@
 
 use super::evidence::{Memory, Totals};
 use super::pace;
+use super::peers::{Peers, Standing};
 use super::routes::Routes;
 use crate::admin::Name;
 use crate::client::{ABORT, COMMAND};
@@ -37,8 +38,10 @@ pub(super) struct Seen<'a> {
     pub(super) served: Option<u64>,
     pub(super) counts: &'a [ReleaseCounts],
     pub(super) counters: &'a Counters,
-    /// That the clock is too far off to raise anything.
-    pub(super) skewed: Option<&'a Finding>,
+    /// The other replicas, where it is known how to find them.
+    pub(super) peers: Option<&'a Peers>,
+    /// Why nothing may rise: a clock that is too far off, or a replica that is silent.
+    pub(super) waits_for: Option<&'a Finding>,
 }
 
 /// A release as this replica knows it.
@@ -124,11 +127,14 @@ impl Tracked {
         if waits(self.waits_until, IN_FLIGHT) || waits(self.quiet_until, QUIET) {
             return None;
         }
-        let Seen { outcome, config, served, counts, counters, skewed } = *seen;
+        let Seen { outcome, config, served: own, counts, counters, peers, waits_for } = *seen;
         let uid = self.uid().to_owned();
         let state = read(&self.status, &uid);
-        let totals = Totals::of(counts, &uid, &outcome.id);
-        let findings: Vec<Finding> = self.refused.iter().chain(&outcome.findings).chain(skewed).cloned().collect();
+        let here = Totals::of(counts, &uid, &outcome.id);
+        let totals = peers.map_or(here, |peers| here + peers.counted(&uid, &outcome.id));
+        let alone = Standing { served: own, ready: 1 };
+        let Standing { served, ready } = peers.map_or(alone, |peers| peers.standing(&uid, own));
+        let findings: Vec<Finding> = self.refused.iter().chain(&outcome.findings).chain(waits_for).cloned().collect();
         let plan = outcome.release.as_ref().filter(|_| findings.iter().all(|f| f.condition != Condition::Accepted));
         let plan =
             plan.map(|release| (release, Plan::of(release, &outcome.id).observing(outcome.observed.as_deref(), &outcome.unobserved)));
@@ -136,7 +142,7 @@ impl Tracked {
         let routes = Routes::of(&state.routes, outcome, config);
         let evidence = Evidence {
             ready: findings.is_empty(),
-            programmed: served.filter(|_| skewed.is_none()),
+            programmed: served.filter(|_| waits_for.is_none()),
             canary_ready: outcome.canary_ready > 0,
             rolling: outcome.rolling.is_some(),
             routes: routes.current,
@@ -151,7 +157,7 @@ impl Tracked {
             None => hold(self.is_enabled(), &state, &evidence, now),
         };
         let identities = || counters.identities(&uid, &outcome.id);
-        let (measured, decided) = self.memory.measured(&decision.state, totals, identities, now);
+        let (measured, decided) = self.memory.measured(&decision.state, totals, here, identities, now);
         self.untold.extend(self.memory.episodes(&decision.state, totals, now));
         let facts = Facts {
             uid: uid.clone(),
@@ -168,9 +174,10 @@ impl Tracked {
             any_route_left: routes.any_left,
             waits_for: outcome.waits_for.clone(),
             programmed: served,
-            replicas_programmed: u32::from(served.is_some_and(|served| served >= decision.state.segment.epoch)),
-            replicas_ready: 1,
-            leader_only: true,
+            replicas_programmed: u32::from(own.is_some_and(|own| own >= decision.state.segment.epoch))
+                + peers.map_or(0, |peers| peers.programmed(&uid, decision.state.segment.epoch)),
+            replicas_ready: ready,
+            leader_only: peers.is_none(),
             measured: Some(measured),
             decided,
             judgement,

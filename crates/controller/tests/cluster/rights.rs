@@ -23,6 +23,7 @@ fn the_rights_are_those_that_serin_needs_and_no_others() -> Result<()> {
         ("patch", "consumers.serin.dev --subresource=status", "default"),
         ("patch", "authpolicies.serin.dev --subresource=status", "default"),
         ("patch", "ingresses.networking.k8s.io --subresource=status", "default"),
+        ("create", "tokenreviews.authentication.k8s.io", "default"),
         ("watch", "secrets", "default"),
         ("create", "events.events.k8s.io", "default"),
         ("update", "leases.coordination.k8s.io/serin", "rights"),

@@ -43,7 +43,7 @@ impl Watched {
     pub(crate) fn of(client: &kube::Client, namespaces: &[&str]) -> Self {
         let (sender, updates) = mpsc::channel(64);
         let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
-        Self { updates, seen: Vec::new(), _tasks: watch::spawn(client, &namespaces, &sender) }
+        Self { updates, seen: Vec::new(), _tasks: watch::spawn(client, &namespaces, false, &sender) }
     }
 
     /// Nothing but what is asked for.
@@ -87,7 +87,9 @@ fn told(update: Update) -> String {
         Update::AuthPolicy(delta) => word("AuthPolicy", delta, named_so),
         Update::Unreadable(kind) => format!("?{}", kind.name()),
         Update::Addresses(addresses) => format!("+Addresses {}", addresses.map_or(0, |all| all.len())),
-        // No watch tells of names and of key sets.
+        // No watch here tells of replicas, of names and of key sets.
+        Update::Peers(ready, _) => format!("+Peers {}", ready.len()),
+        Update::Said(address, _, _) => format!("+Said {address}"),
         Update::Host(name, _) => format!("+Host {name}"),
         Update::KeySet(url, _) => format!("+KeySet {url}"),
         // A list says of those that were asked for which are there.
@@ -184,7 +186,8 @@ async fn of_the_secrets_of_a_namespace_only_those_that_are_named_are_told_few_or
     let cluster = shared()?;
     let client = serin(&cluster.kubeconfig(), &install(cluster, "secrets")?).await?;
     let (sender, updates) = mpsc::channel(64);
-    let (mut watched, mut secrets) = (Watched { updates, seen: Vec::new(), _tasks: JoinSet::new() }, SecretWatches::new(client, sender));
+    let (mut watched, mut secrets) =
+        (Watched { updates, seen: Vec::new(), _tasks: JoinSet::new() }, SecretWatches::new(client, sender, false));
     for name in ["first", "other"] {
         cluster.apply(&secret("secrets", name))?;
     }
@@ -234,7 +237,8 @@ async fn with_rights_to_named_secrets_alone_those_are_read_and_others_count_as_a
     let token = cluster.kubectl(&["create", "token", "limited", "-n", "secret-names"], "")?.ok()?;
     let client = serin(&cluster.kubeconfig(), token.trim()).await?;
     let (sender, updates) = mpsc::channel(64);
-    let (mut watched, mut secrets) = (Watched { updates, seen: Vec::new(), _tasks: JoinSet::new() }, SecretWatches::new(client, sender));
+    let (mut watched, mut secrets) =
+        (Watched { updates, seen: Vec::new(), _tasks: JoinSet::new() }, SecretWatches::new(client, sender, false));
     // More than have a watch of their own, so it tries one for all first.
     let names = (0..40).map(|n| format!("absent-{n}")).chain(["allowed".to_owned(), "forbidden".to_owned()]).collect();
     secrets.are(&SecretNeeds::from([("secret-names".to_owned(), names)]));

@@ -7,6 +7,7 @@ mod clocks;
 mod history;
 mod leader;
 mod outage;
+mod peers;
 mod replica;
 mod rollback;
 mod schema;

@@ -51,7 +51,7 @@ impl Seen {
         (self.address, 8080).into()
     }
 
-    fn admin(&self) -> SocketAddr {
+    pub(crate) fn admin(&self) -> SocketAddr {
         (self.address, 9901).into()
     }
 

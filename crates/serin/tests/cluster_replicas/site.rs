@@ -38,7 +38,7 @@ pub(crate) fn shared() -> Result<&'static Cluster> {
 pub(crate) struct Site<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) namespace: &'a str,
-    _origins: [Origin; 2],
+    origins: [Origin; 2],
     _turn: Turn,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Site<'a> {
             manifests::service(namespace, "checkout-v2", &[canary.address()]),
             manifests::ingress(namespace, "shop", HOST, "/", "checkout"),
         ];
-        let site = Self { cluster, namespace, _origins: origins, _turn: turn };
+        let site = Self { cluster, namespace, origins, _turn: turn };
         site.install(namespace)?;
         cluster.apply(&documents.concat())?;
         Ok(site)
@@ -84,13 +84,27 @@ impl<'a> Site<'a> {
         self.replica_of(self.namespace, host, 0)
     }
 
+    /// The same with further options.
+    pub(crate) fn replica_with(&self, host: u8, options: &[&str]) -> Result<Replica> {
+        self.started(self.namespace, host, 0, options)
+    }
+
+    /// What the canary's origin is.
+    pub(crate) fn canary(&self) -> &Origin {
+        &self.origins[1]
+    }
+
     /// The same with the Lease of another installation, and a wall clock that is ahead by so many seconds.
     pub(crate) fn replica_of(&self, own: &str, host: u8, ahead: i64) -> Result<Replica> {
+        self.started(own, host, ahead, &[])
+    }
+
+    fn started(&self, own: &str, host: u8, ahead: i64, options: &[&str]) -> Result<Replica> {
         let address = self.cluster.inside(host);
         let mut command = self.cluster.command(program("serin")?);
         command.args(["controller", "--http", &format!("{address}:8080"), "--admin-listen", &format!("{address}:9901")]);
         command.args(["--own-namespace", own, "--watch-namespaces", self.namespace, "--decision-header"]);
-        command.args(["--propagation-seconds", "10"]);
+        command.args(["--propagation-seconds", "10"]).args(options);
         command.env("KUBECONFIG", self.kubeconfig(own)).env("SERIN_LOG", "info,serin_controller=debug");
         if ahead != 0 {
             shift_clock(&mut command, ahead)?;

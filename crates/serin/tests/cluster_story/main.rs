@@ -17,6 +17,7 @@ mod life;
 mod malformed;
 mod manual;
 mod memory;
+mod namespaces;
 mod policies;
 mod protocols;
 mod refused;

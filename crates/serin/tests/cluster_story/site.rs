@@ -67,20 +67,25 @@ impl<'a> Site<'a> {
 
     /// The same with further options.
     pub(crate) fn serin_with(&self, host: u8, options: &[&str]) -> Result<Serin> {
-        self.started(host, self.namespace, options)
+        self.started(host, self.namespace, "serin", options)
+    }
+
+    /// The same with the rights of another account of this namespace.
+    pub(crate) fn serin_as(&self, host: u8, account: &str, options: &[&str]) -> Result<Serin> {
+        self.started(host, self.namespace, account, options)
     }
 
     /// The same for these namespaces, with commas between.
     pub(crate) fn serin_of(&self, host: u8, namespaces: &str) -> Result<Serin> {
-        self.started(host, namespaces, &[])
+        self.started(host, namespaces, "serin", &[])
     }
 
-    fn started(&self, host: u8, namespaces: &str, options: &[&str]) -> Result<Serin> {
+    fn started(&self, host: u8, namespaces: &str, account: &str, options: &[&str]) -> Result<Serin> {
         let address = self.cluster.inside(host);
         let mut command = self.cluster.command(SERIN);
         command.args(["controller", "--http", &format!("{address}:8080"), "--admin-listen", &format!("{address}:9901")]);
         command.args(["--own-namespace", self.namespace, "--watch-namespaces", namespaces]).args(options);
-        command.env("KUBECONFIG", self.cluster.kubeconfig_of(self.namespace, "serin")?);
+        command.env("KUBECONFIG", self.cluster.kubeconfig_of(self.namespace, account)?);
         let serin = Serin { process: self.cluster.spawn(&format!("{}-serin", self.namespace), command)?, address };
         eventually("serin is ready", SOON, || {
             let answer = ask::get(serin.admin(), "/readyz", &[("Host", "admin")])?;

@@ -1,10 +1,11 @@
 //! What a person in a terminal and a script see when it starts.
 
-use crate::running::serin;
-use crate::site::{HOST, Site, spec};
+use crate::running::{Running, serin};
+use crate::site::{HOST, PATIENCE, Site, spec};
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use serin_testkit::ask::get;
+use serin_testkit::eventually;
 
 #[test]
 fn the_addresses_it_got_are_the_first_two_lines() -> Result<()> {
@@ -34,6 +35,24 @@ fn a_script_asks_whether_it_is_ready() -> Result<()> {
     assert_eq!(code, Some(1), "{said}");
     ensure!(said.starts_with(&format!("{admin}: is `serin standalone` running there?")), "{said}");
     Ok(())
+}
+
+#[test]
+fn log_and_access_log_are_an_object_a_line_when_that_is_asked_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let options = ["--log-format", "json", "--access-log", "on"].map(str::to_owned);
+    let running = Running::start_with(folder.path(), ([127, 0, 0, 1], 0).into(), "state", &options)?;
+    assert_eq!(get(running.http, "/nowhere", &[("Host", HOST)])?.status, 404);
+    eventually("the request is logged", PATIENCE, || {
+        let printed = running.process.log();
+        // Before the log come the two lines with the addresses.
+        let (addresses, log): (Vec<&str>, Vec<&str>) =
+            printed.lines().partition(|line| line.starts_with("http ") || line.starts_with("admin "));
+        let log: Vec<Value> = log.iter().map(|line| serde_json::from_str(line).with_context(|| line.to_string())).collect::<Result<_>>()?;
+        ensure!(addresses.len() == 2 && log.iter().any(|line| line["level"] == "INFO" && line["message"].is_string()), "{printed}");
+        ensure!(log.iter().any(|line| line["path"] == "/nowhere" && line["status"] == 404), "{printed}");
+        Ok(())
+    })
 }
 
 #[test]

@@ -30,6 +30,7 @@ type Secrets = Api<DeserializeGuard<Secret>>;
 pub struct SecretWatches {
     client: Client,
     updates: mpsc::Sender<Update>,
+    by_name: bool,
     namespaces: BTreeMap<String, Namespace>,
     /// They end with it.
     tasks: JoinSet<()>,
@@ -45,9 +46,9 @@ struct Namespace {
 }
 
 impl SecretWatches {
-    /// Watches nothing yet.
-    pub fn new(client: Client, updates: mpsc::Sender<Update>) -> Self {
-        Self { client, updates, namespaces: BTreeMap::new(), tasks: JoinSet::new() }
+    /// Watches nothing yet. `by_name`: each has a watch of its own, however many there are.
+    pub fn new(client: Client, updates: mpsc::Sender<Update>, by_name: bool) -> Self {
+        Self { client, updates, by_name, namespaces: BTreeMap::new(), tasks: JoinSet::new() }
     }
 
     /// Watches these, and no others.
@@ -65,7 +66,7 @@ impl SecretWatches {
             let watches = self.namespaces.entry(namespace.clone()).or_default();
             watches.forget(names);
             let new: Vec<String> = names.iter().filter(|name| !watches.has(name)).cloned().collect();
-            if watches.alone.len() + new.len() > ALONE {
+            if !self.by_name && watches.alone.len() + new.len() > ALONE {
                 watches.end();
                 let task = together(self.client.clone(), namespace.clone(), names.clone(), self.updates.clone());
                 let task = self.tasks.spawn(task.instrument(info_span!("watch", kind = "Secret", namespace)));
