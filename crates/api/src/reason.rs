@@ -15,7 +15,7 @@
 //! | Stalled | nothing goes on until someone acts | [`ABORTED`], [`NOT_ACCEPTED`]; [`NOT_STALLED`] |
 //!
 //! A Consumer and an AuthPolicy have the first four. Their ResolvedRefs may be False for [`SECRET_NOT_FOUND`], [`SECRET_KEY_NOT_FOUND`] and
-//! [`INVALID_SECRET`], an AuthPolicy's ResolvedRefs and Programmed for [`KEYS_NOT_FETCHED`], and a Consumer's Programmed for [`NO_POLICY`].
+//! [`INVALID_SECRET`], as a BackendPolicy's may, an AuthPolicy's ResolvedRefs and Programmed for [`KEYS_NOT_FETCHED`], and a Consumer's Programmed for [`NO_POLICY`].
 //!
 //! Reasons before the semicolon stand with True, those after it with False; Accepted, ResolvedRefs, Programmed and Ready may be False for any
 //! of the latter.

@@ -19,7 +19,7 @@ pub(crate) use key_sets::{KeySet, KeySets};
 use policies::{Known, Ruling};
 pub(crate) use routes::{Applied, apply};
 pub use secret::SecretData;
-pub(crate) use secret::Secrets;
+pub(crate) use secret::{Secrets, invalid as invalid_secret};
 use serin_api::Finding;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -75,14 +75,15 @@ impl Objects {
         if kept.options == *options { Arc::clone(kept) } else { Arc::new(Resolved::new(self, options)) }
     }
 
-    /// The Secrets that AuthPolicies name, and those of the Consumers that they look for.
+    /// The Secrets that AuthPolicies and BackendPolicies name, and those of the Consumers that AuthPolicies look for.
     pub fn secret_needs(&self, options: &Options) -> SecretNeeds {
         let reached = reached(self, options);
         let mut needs = SecretNeeds::new();
         let of_policies = self.auth_policies.values().flat_map(|policy| policy.secrets().map(|name| (&policy.key, name)));
         let consumers = self.consumers.values().filter(|consumer| reached.contains(consumer.key.namespace.as_str()));
         let of_consumers = consumers.flat_map(|consumer| consumer.secrets().map(|name| (&consumer.key, name)));
-        for (key, name) in of_policies.chain(of_consumers) {
+        let of_backends = self.policies.iter().flat_map(|(key, policy)| policy.secrets().map(move |name| (key, name)));
+        for (key, name) in of_policies.chain(of_consumers).chain(of_backends) {
             if !needs.get(&key.namespace).is_some_and(|names| names.contains(name)) {
                 needs.entry(key.namespace.clone()).or_default().insert(name.to_owned());
             }

@@ -1,6 +1,7 @@
 //! Services by name and port.
 
 use crate::app_protocol::{Spoken, spoken};
+use crate::auth::Secrets;
 use crate::outside::{self, AllowedHosts, external_name};
 use crate::policies::{self, DeclaredPolicy};
 use crate::unresolved::{Unresolved, and};
@@ -57,6 +58,9 @@ pub(crate) struct Backends<'o> {
     pub(crate) slices: BTreeMap<(&'o str, &'o str), Vec<&'o EndpointSlice>>,
     /// The policy that holds for each Service.
     pub(crate) policies: BTreeMap<(&'o str, &'o str), (&'o Key, &'o DeclaredPolicy)>,
+    /// The Services that nothing is sent to, since that was to be by TLS.
+    pub(crate) closed: BTreeSet<(&'o str, &'o str)>,
+    pub(crate) secrets: Secrets<'o>,
     /// Hosts outside the cluster that the operator allows.
     pub(crate) allowed: &'o [AllowedHosts],
     /// Where nothing may be sent to but what is the API server's.
@@ -85,10 +89,13 @@ impl<'o> Backends<'o> {
                 slices.entry((key.namespace.as_str(), service.as_str())).or_default().push(slice.as_ref());
             }
         }
+        let policies = policies::in_force(objects);
         Self {
             objects,
             slices,
-            policies: policies::in_force(objects),
+            closed: policies::closed(objects, &policies),
+            secrets: Secrets::new(objects, options),
+            policies,
             allowed: &options.external_hosts,
             api_server: outside::api_server(objects).chain(options.api_server.iter().copied()).collect(),
             names: RefCell::default(),

@@ -70,8 +70,14 @@ impl<'o> Backends<'o> {
             }
         }
         draining.retain(|address| !ready.contains(address));
-        let (ready, draining) = (ready.into_iter().collect(), draining.into_iter().collect());
         let Spoken { protocol, tls } = self.spoken(target).unwrap_or_default();
+        let by_policy = self.tls_by_policy(&target.service);
+        let unresolved = matches!(by_policy, Some(Err(_)));
+        if unresolved {
+            ready.clear();
+            draining.clear();
+        }
+        let (ready, draining) = (ready.into_iter().collect(), draining.into_iter().collect());
         let Key { namespace, name } = &target.service;
         Backend {
             name: target.to_string(),
@@ -81,7 +87,8 @@ impl<'o> Backends<'o> {
             upstream: self.upstream(&target.service),
             protocol,
             // The name by which other pods reach it.
-            tls: tls.then(|| Tls::of(format!("{name}.{namespace}.svc"))),
+            tls: by_policy.and_then(Result::ok).or_else(|| tls.then(|| Tls::of(format!("{name}.{namespace}.svc")))),
+            unresolved,
             ..Backend::default()
         }
     }

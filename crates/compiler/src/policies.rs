@@ -1,14 +1,16 @@
 //! BackendPolicies: how Services are spoken to, and what the policies' authors are told.
 
+use crate::auth::invalid_secret;
 use crate::backends::Backends;
 use crate::key::Age;
 use crate::unresolved::Unresolved;
 use crate::{Key, Objects};
 use serde_json::Value;
 use serin_api::{Condition, Finding, ParsedPolicy, backend, parse_backend_policy, reason};
+use serin_routing::config::Tls;
 use serin_routing::path::canonical;
-use serin_routing::upstream::{ActiveCheck, Balance, HashOn, PassiveCheck, Retries, Timeouts, Upstream};
-use std::collections::BTreeMap;
+use serin_routing::upstream::{self, ActiveCheck, Balance, HashOn, PassiveCheck, Retries, Timeouts, Upstream};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A BackendPolicy as the cache holds it.
@@ -35,6 +37,16 @@ impl DeclaredPolicy {
         Self { age: Age::new(parsed.metadata.created, key), parsed, deleting, path, upstream }
     }
 
+    /// The Secrets that it names.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let tls = self.tls().filter(|_| !self.deleting);
+        tls.into_iter().flat_map(|tls| tls.ca_certificate.iter().map(|ca| ca.name.as_str()).chain(tls.client_certificate.as_deref()))
+    }
+
+    fn tls(&self) -> Option<&backend::Tls> {
+        self.parsed.policy.as_ref()?.tls.as_ref()
+    }
+
     /// The Service that it is for, if it can be in force.
     fn service(&self) -> Option<&str> {
         let policy = self.parsed.policy.as_ref().filter(|_| !self.deleting && self.path.is_ok() && self.upstream.is_ok())?;
@@ -55,6 +67,13 @@ pub(crate) fn in_force(objects: &Objects) -> BTreeMap<(&str, &str), (&Key, &Decl
     holders
 }
 
+/// The Services that are to be spoken to by TLS by a policy that cannot be in force, and for which no other is: they are not spoken to.
+pub(crate) fn closed<'o>(objects: &'o Objects, in_force: &BTreeMap<(&str, &str), (&Key, &DeclaredPolicy)>) -> BTreeSet<(&'o str, &'o str)> {
+    let without_force = objects.policies.iter().filter(|(_, policy)| !policy.deleting && policy.service().is_none());
+    let services = without_force.filter_map(|(key, policy)| Some((key.namespace.as_str(), policy.parsed.tls_for.as_deref()?)));
+    services.filter(|service| !in_force.contains_key(service)).collect()
+}
+
 impl Backends<'_> {
     /// What is put before the paths that go to a Service, if anything is.
     pub(crate) fn path(&self, service: &Key) -> Option<String> {
@@ -66,6 +85,25 @@ impl Backends<'_> {
     pub(crate) fn upstream(&self, service: &Key) -> Option<Arc<Upstream>> {
         let (_, policy) = self.policies.get(&(service.namespace.as_str(), service.name.as_str()))?;
         policy.upstream.clone().ok().flatten()
+    }
+
+    /// How TLS is spoken to a Service by its policy: `None`, it says nothing of it; an error, it is not spoken to.
+    pub(crate) fn tls_by_policy(&self, service: &Key) -> Option<Result<Tls, Option<Finding>>> {
+        let of = (service.namespace.as_str(), service.name.as_str());
+        if self.closed.contains(&of) {
+            return Some(Err(None));
+        }
+        let tls = self.policies.get(&of)?.1.tls()?;
+        Some(self.resolve_tls(&service.namespace, tls).map_err(Some))
+    }
+
+    fn resolve_tls(&self, namespace: &str, tls: &backend::Tls) -> Result<Tls, Finding> {
+        let issuers = tls.ca_certificate.as_ref().map(|ca| {
+            let field = "spec.tls.caCertificate.secretRef";
+            let pem = self.secrets.value(namespace, &ca.name, &ca.key, field)?;
+            upstream::issuers(pem).map_err(|fault| invalid_secret(namespace, &ca.name, &ca.key, field, fault))
+        });
+        Ok(Tls { name: tls.server_name.to_string(), issuers: issuers.transpose()? })
     }
 
     /// What the author of each policy is told.
@@ -87,6 +125,7 @@ impl Backends<'_> {
             findings.push(accepted(reason::CONFLICTED, "spec.service", message));
         }
         let service = Key::new(&*key.namespace, service);
+        findings.extend(policy.tls().and_then(|tls| self.resolve_tls(&key.namespace, tls).err()));
         if !self.objects.services.contains_key(&service) {
             let similar = self.similar(&service, None);
             findings.push(Unresolved::NoService { service, similar }.finding("spec.service"));

@@ -176,7 +176,11 @@ impl Engine {
                 false
             }
             Update::IngressClass(delta) => take(objects, delta, &mut self.listed.classes),
-            Update::BackendPolicy(delta) => self.backend_policies.take(objects, delta, AnyBackendPolicy),
+            Update::BackendPolicy(delta) => {
+                let matters = self.backend_policies.take(objects, delta, AnyBackendPolicy);
+                self.secrets_may_differ |= matters;
+                matters
+            }
             Update::CanaryRelease(delta) => {
                 let matters = self.take_release(delta);
                 self.needs_may_differ |= matters;

@@ -245,7 +245,7 @@ fn plan(
         }
         (applied, _) => {
             let stable = applied.map_or(&route.backend, |applied| &applied.stable);
-            let stable = stable.as_deref().ok_or(Failure::NotResolved)?;
+            let stable = stable.as_deref().filter(|stable| !stable.unresolved).ok_or(Failure::NotResolved)?;
             (stable, stable.path(&path))
         }
     };

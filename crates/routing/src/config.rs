@@ -130,6 +130,9 @@ pub struct Backend {
     /// TLS is spoken to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// What it needs does not resolve: nothing is sent to it, and the answer is 503. It has no endpoints.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unresolved: bool,
     /// How it is spoken to beside that, where its Service has a policy that says so.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "one")]
     pub upstream: Option<Arc<Upstream>>,

@@ -81,6 +81,8 @@ pub struct Backend {
     pub protocol: Protocol,
     /// TLS is spoken to it.
     pub tls: Option<Tls>,
+    /// What it needs does not resolve: nothing is sent to it, and the answer is 503. It has no endpoints.
+    pub unresolved: bool,
     /// How it is spoken to beside that, where its Service has a policy that says so.
     pub upstream: Option<Arc<Upstream>>,
     path: Option<String>,
@@ -235,6 +237,7 @@ impl Backend {
             host: backend.host,
             protocol: backend.protocol,
             tls: backend.tls,
+            unresolved: backend.unresolved,
             upstream: backend.upstream,
             path: backend.path,
         }

@@ -1,8 +1,12 @@
 //! How a backend is spoken to, by the policy of its Service. What is `None` is as the operator has it.
 
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 use serin_split::{Facts, Kind, place};
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a backend is spoken to. Equal ones of one name are the same over tables.
@@ -119,6 +123,21 @@ pub struct PassiveCheck {
     pub base_ejection: Duration,
     /// Of a hundred endpoints, at once.
     pub max_ejected_percent: u32,
+}
+
+/// Reads who may issue certificates, in PEM.
+///
+/// # Errors
+/// When there is none, or one that cannot be an issuer: the end of a sentence that names the value.
+pub fn issuers(pem: &[u8]) -> Result<Arc<str>, &'static str> {
+    let text = std::str::from_utf8(pem).map_err(|_| "is no text")?;
+    let read = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| "is no PEM")?;
+    if read.is_empty() {
+        return Err("holds no certificate in PEM");
+    }
+    let mut roots = RootCertStore::empty();
+    read.into_iter().try_for_each(|root| roots.add(root)).map_err(|_| "holds what is no certificate of an issuer")?;
+    Ok(text.into())
 }
 
 impl ActiveCheck {

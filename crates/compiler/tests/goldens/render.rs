@@ -66,9 +66,10 @@ fn backend(backend: &Backend) -> String {
         .tls
         .as_ref()
         .map_or(String::new(), |tls| format!(", tls {}{}", tls.name, if tls.issuers.is_some() { " by issuers of its own" } else { "" }));
+    let unresolved = if backend.unresolved { ", unresolved" } else { "" };
     let json = |upstream: &Arc<Upstream>| serde_json::to_string(&**upstream).expect("plain data");
     let upstream = backend.upstream.as_ref().map_or(String::new(), |upstream| format!(", spoken to by {}", json(upstream)));
-    format!("{}: ready {:?}, draining {:?}{path}{host}{protocol}{tls}{upstream}", backend.name, backend.ready, backend.draining)
+    format!("{}: ready {:?}, draining {:?}{path}{host}{protocol}{tls}{upstream}{unresolved}", backend.name, backend.ready, backend.draining)
 }
 
 fn route(config: &Config, route: &Route) -> String {

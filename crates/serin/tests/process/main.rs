@@ -22,6 +22,7 @@ mod key_sets;
 mod kong;
 mod metrics;
 mod offline;
+mod origin_tls;
 mod pods;
 mod policies;
 mod protocols;
