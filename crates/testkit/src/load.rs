@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::origin::LABEL;
 use report::{Answer, side};
-pub use report::{Exchange, Report};
+pub use report::{Exchange, Lost, Report};
 
 /// The response header in which serin says what it decided.
 const DECISION: &str = "serin-decision";
@@ -274,6 +274,7 @@ mod tests {
         let report = run(&plan)?;
         assert_eq!((report.sent, report.failed), (200, 200));
         assert!(report.failures.keys().all(|failure| failure.starts_with("connect: ")), "{:?}", report.failures);
+        assert!(report.lost.len() == 200 && report.lost.iter().all(|lost| lost.began <= lost.ended), "{:?}", report.lost);
         Ok(())
     }
 

@@ -32,6 +32,9 @@ pub struct Report {
     /// Each request that got a whole answer, in the order of the answers.
     #[serde(skip)]
     pub exchanges: Vec<Exchange>,
+    /// Each request that got none.
+    #[serde(skip)]
+    pub lost: Vec<Lost>,
     #[serde(skip)]
     took: Vec<Duration>,
     #[serde(skip)]
@@ -47,6 +50,17 @@ pub struct Exchange {
     pub ended: Instant,
     /// Of the origin that answered.
     pub label: Option<String>,
+}
+
+/// A request without a whole answer.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// Before anything of it was sent.
+    pub began: Instant,
+    /// When that was known.
+    pub ended: Instant,
+    /// `connect: `, `send: ` or `body: ` and the error, or `timeout`.
+    pub why: String,
 }
 
 /// Milliseconds; of requests with a whole answer, whatever its status.
@@ -74,6 +88,7 @@ impl Report {
             Ok(answer) => answer,
             Err(failure) => {
                 self.failed += 1;
+                self.lost.push(Lost { began, ended: Instant::now(), why: failure.clone() });
                 *self.failures.entry(failure).or_default() += 1;
                 return;
             }
