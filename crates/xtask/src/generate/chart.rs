@@ -1,4 +1,5 @@
-//! What of `charts/serin` follows from other files: the templates of the CRDs, and the table of values in its README.
+//! What of `charts/serin` follows from other files: the templates of the CRDs, and the table of values in its README. And the CRDs as
+//! `deploy/` has them; the rest of that folder is rendered by Helm.
 
 use std::fmt::Write;
 use std::fs;
@@ -14,10 +15,16 @@ const END: &str = "<!-- end of values -->\n";
 pub(super) fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let read = |path: &Path| fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {}", path.display()));
     let mut files = Vec::new();
-    for entry in fs::read_dir(root.join("crds")).context("cannot list crds")? {
-        let name = PathBuf::from(entry?.file_name());
-        files.push((Path::new("charts/serin/templates/crds").join(&name), template(&read(&Path::new("crds").join(&name))?)?));
+    let entries = fs::read_dir(root.join("crds")).context("cannot list crds")?;
+    let mut names = entries.map(|entry| Ok(PathBuf::from(entry?.file_name()))).collect::<Result<Vec<_>>>()?;
+    names.sort();
+    let mut all = String::new();
+    for name in names {
+        let crd = read(&Path::new("crds").join(&name))?;
+        all = all + "---\n" + &labelled(&crd, "  labels:\n    app.kubernetes.io/part-of: serin\n")?;
+        files.push((Path::new("charts/serin/templates/crds").join(&name), template(&crd)?));
     }
+    files.push((PathBuf::from("deploy/crds.yaml"), all));
     let readme = PathBuf::from("charts/serin/README.md");
     let text = read(&readme)?;
     let (before, rest) = text.split_once(BEGIN).context("charts/serin/README.md has no place for the table of values")?;
@@ -29,11 +36,15 @@ pub(super) fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
 
 /// A CRD as a template, so that an upgrade brings it along, which an uninstall keeps.
 fn template(crd: &str) -> Result<String> {
-    let kept =
-        "\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  labels:\n    {{- include \"serin.labels\" . | nindent 4 }}\n";
     anyhow::ensure!(!crd.contains("{{"), "a CRD has what Helm takes for a template");
+    let kept = "  annotations:\n    helm.sh/resource-policy: keep\n  labels:\n    {{- include \"serin.labels\" . | nindent 4 }}\n";
+    Ok(format!("{{{{- if .Values.crds.install }}}}\n{}{{{{- end }}}}\n", labelled(crd, kept)?))
+}
+
+/// With these lines first in its metadata.
+fn labelled(crd: &str, lines: &str) -> Result<String> {
     let (before, after) = crd.split_once("\nmetadata:\n").context("a CRD has no metadata")?;
-    Ok(format!("{{{{- if .Values.crds.install }}}}\n{before}{kept}{after}{{{{- end }}}}\n"))
+    Ok(format!("{before}\nmetadata:\n{lines}{after}"))
 }
 
 /// One row for each value with a comment, under the headings that `##` makes.
@@ -72,13 +83,13 @@ mod tests {
     #[test]
     fn what_the_chart_has_of_other_files_is_up_to_date() -> Result<()> {
         let files = files(&root())?;
-        assert!(files.len() > 4, "a template for each kind, and the README");
+        assert!(files.len() > 5, "a template for each kind, deploy/crds.yaml and the README");
         for (path, text) in &files {
             let there = fs::read_to_string(root().join(path)).unwrap_or_default();
             assert!(there == *text, "{} is not up to date: run `cargo xtask generate`", path.display());
         }
         let templates = fs::read_dir(root().join("charts/serin/templates/crds"))?.count();
-        assert_eq!(templates, files.len() - 1, "a template whose CRD is gone is removed by hand");
+        assert_eq!(templates, files.len() - 2, "a template whose CRD is gone is removed by hand");
         Ok(())
     }
 
