@@ -1,14 +1,11 @@
 //! `deploy/`: the chart as it is rendered, for whoever has no Helm. Its `crds.yaml` follows from `crds/` alone.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::stdout;
+use crate::helm::Helm;
 
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../charts/serin");
 /// What Helm alone needs to read.
 const HELMS: [&str; 2] = ["app.kubernetes.io/managed-by: Helm", "helm.sh/chart: "];
 /// serin's own namespace, which Helm makes by an option.
@@ -23,8 +20,8 @@ metadata:
 ///
 /// # Errors
 /// When helm refuses the chart, or the chart has a template that belongs to no file.
-pub fn files(helm: &Path) -> Result<BTreeMap<&'static str, String>> {
-    let rendered = stdout(template(helm).args(["--set", "guardDeletion.enabled=true"]))?;
+pub fn files(helm: &Helm) -> Result<BTreeMap<&'static str, String>> {
+    let rendered = helm.template("{guardDeletion: {enabled: true}}")?;
     let mut files = BTreeMap::from([("rbac.yaml", format!("---\n{NAMESPACE}"))]);
     for document in rendered.split("---\n# Source: serin/templates/").skip(1) {
         let (template, text) = document.split_once('\n').context("a document of the chart has no text")?;
@@ -41,11 +38,4 @@ pub fn files(helm: &Path) -> Result<BTreeMap<&'static str, String>> {
     ensure!(files.len() == 3, "the chart renders {:?} only", files.keys());
     let head = |name: &str| format!("# {name}: rendered from charts/serin by `cargo xtask generate`.\n");
     Ok(files.into_iter().map(|(name, text)| (name, head(name) + &text)).collect())
-}
-
-/// `helm template` of the chart as the README installs it; further options may follow.
-pub fn template(helm: &Path) -> Command {
-    let mut command = Command::new(helm);
-    command.args(["template", "serin", CHART, "--namespace", "serin-system", "--kube-version", "1.34.0"]);
-    command
 }

@@ -9,7 +9,10 @@ pub mod argocd;
 mod certificates;
 #[cfg(target_os = "linux")]
 pub mod cluster;
+#[cfg(target_os = "linux")]
 pub mod deploy;
+#[cfg(target_os = "linux")]
+pub mod helm;
 #[cfg(target_os = "linux")]
 mod kubectl;
 #[cfg(target_os = "linux")]

@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use serin_testkit::ask;
 use serin_testkit::load::{self, Plan};
 use serin_testkit::origin::{Behaviour, Origin, Share};
+use serin_testkit::tools;
 
 /// What tests run as a process
 #[derive(Parser)]
@@ -28,9 +29,10 @@ enum Arguments {
     Node(node_commands::NodeArguments),
     /// Does nothing until it is told to end: what holds the namespaces of a pod
     Pause,
-    /// Builds etcd, kube-apiserver, kubectl, Argo CD and a judge of Flux's if need be and prints the folder of the first three; ends with 69
-    /// and prints what is missing when tests with them cannot run here
+    /// Builds etcd, kube-apiserver, kubectl, Argo CD, a judge of Flux's, Helm and kubeconform if need be and prints the folder of the first
+    /// three; ends with 69 and prints what is missing when tests with them cannot run here
     Kubernetes,
+    #[cfg(target_os = "linux")]
     Deploy(DeployArguments),
 }
 
@@ -115,14 +117,12 @@ struct ClusterArguments {
     emulate: Option<String>,
 }
 
-/// Writes what `deploy/` has of the chart
+/// Writes what `deploy/` has of the chart, by Helm 3, which it builds if need be
+#[cfg(target_os = "linux")]
 #[derive(Args)]
 struct DeployArguments {
     /// The folder
     folder: PathBuf,
-    /// Helm 3 or 4
-    #[arg(long)]
-    helm: PathBuf,
 }
 
 /// `EX_UNAVAILABLE`: something that the machine lacks.
@@ -138,6 +138,7 @@ fn main() -> ExitCode {
         Arguments::Node(arguments) => node_commands::run(&arguments),
         Arguments::Pause => until_told_to_end().map(|()| ExitCode::SUCCESS),
         Arguments::Kubernetes => kubernetes(),
+        #[cfg(target_os = "linux")]
         Arguments::Deploy(arguments) => deploy(&arguments),
     };
     outcome.unwrap_or_else(|error| {
@@ -200,13 +201,16 @@ fn kubernetes() -> Result<ExitCode> {
         return Ok(ExitCode::from(UNAVAILABLE));
     }
     serin_testkit::argocd::program()?;
-    serin_testkit::tools::FLUX.folder()?;
-    println!("{}", serin_testkit::tools::KUBERNETES.folder()?.display());
+    for tools in [&tools::FLUX, &tools::HELM_3, &tools::HELM_4, &tools::KUBECONFORM] {
+        tools.folder()?;
+    }
+    println!("{}", tools::KUBERNETES.folder()?.display());
     Ok(ExitCode::SUCCESS)
 }
 
+#[cfg(target_os = "linux")]
 fn deploy(arguments: &DeployArguments) -> Result<ExitCode> {
-    for (name, text) in serin_testkit::deploy::files(&arguments.helm)? {
+    for (name, text) in serin_testkit::deploy::files(&serin_testkit::helm::Helm::three()?)? {
         let path = arguments.folder.join(name);
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
