@@ -75,7 +75,7 @@ impl Objects {
         if kept.options == *options { Arc::clone(kept) } else { Arc::new(Resolved::new(self, options)) }
     }
 
-    /// The Secrets that AuthPolicies and BackendPolicies name, and those of the Consumers that AuthPolicies look for.
+    /// The Secrets that Ingresses, AuthPolicies and BackendPolicies name, those of the Consumers that AuthPolicies look for, and the operator's.
     pub fn secret_needs(&self, options: &Options) -> SecretNeeds {
         let reached = reached(self, options);
         let mut needs = SecretNeeds::new();
@@ -87,6 +87,9 @@ impl Objects {
             if !needs.get(&key.namespace).is_some_and(|names| names.contains(name)) {
                 needs.entry(key.namespace.clone()).or_default().insert(name.to_owned());
             }
+        }
+        for key in self.certificate_secrets(options) {
+            needs.entry(key.namespace).or_default().insert(key.name);
         }
         needs
     }

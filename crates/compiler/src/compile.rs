@@ -5,7 +5,7 @@ use crate::declared::Declared;
 use crate::ingress::{self, Lowered};
 use crate::judge::{Judge, Judged, On};
 use crate::scope::Precedence;
-use crate::{Compiled, Objects, Options, auth};
+use crate::{Compiled, Objects, Options, auth, tls};
 use serin_routing::Config;
 use serin_routing::config::{Auth, Route, RouteRelease};
 use std::collections::BTreeMap;
@@ -14,7 +14,8 @@ use std::sync::Arc;
 /// What is served of these objects, and what their authors are told. Equal objects give an equal result.
 pub fn compile(objects: &Objects, options: &Options) -> Compiled {
     let backends = Backends::new(objects, options);
-    let lowered = ingress::lower(objects, options, &backends);
+    let mut lowered = ingress::lower(objects, options, &backends);
+    let certificates = tls::certificates(objects, options, &mut lowered);
     let releases: Vec<_> = objects.releases.values().map(|declared| declared.with_workloads(objects)).collect();
     let judge = Judge::new(objects, &releases, &lowered, &backends, &options.own_namespace);
     let judged: Vec<_> = releases.iter().map(|declared| judge.judge(declared)).collect();
@@ -22,6 +23,7 @@ pub fn compile(objects: &Objects, options: &Options) -> Compiled {
     let auth::Applied { on, policies, outcomes } = auth::apply(&resolved, objects, &lowered, &backends);
     let mut config = config(&releases, &lowered, &backends, &judged, on);
     config.policies = policies;
+    config.certificates = certificates;
     let consumers = Arc::clone(&resolved.consumers);
     let releases = objects.releases.keys().cloned().zip(judged.into_iter().map(|judged| judged.outcome)).collect();
     let policies = backends.findings_of_policies();
@@ -32,6 +34,7 @@ pub fn compile(objects: &Objects, options: &Options) -> Compiled {
         names: backends.names.into_inner(),
         ingresses: lowered.findings,
         unclassed: lowered.unclassed,
+        default_certificate: tls::default_findings(objects, options),
         auth_policies: outcomes,
         consumers,
     }
@@ -78,6 +81,7 @@ fn config(declared: &[Arc<Declared>], lowered: &Lowered, backends: &Backends<'_>
             host: place.takes.0.clone(),
             path: place.takes.1.clone(),
             backend: index(place.target.as_ref()),
+            https_redirect: place.https_redirect,
             auth,
             releases: on_route.map(sides).collect(),
         }
@@ -87,5 +91,6 @@ fn config(declared: &[Arc<Declared>], lowered: &Lowered, backends: &Backends<'_>
         backends: indexes.keys().map(|target| backends.backend(target)).collect(),
         releases,
         policies: Vec::new(),
+        certificates: Vec::new(),
     }
 }

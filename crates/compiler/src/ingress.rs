@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const UNSUPPORTED_BACKEND: &str = "UnsupportedBackend";
 const TAKEN_AS_PREFIX: &str = "TakenAsPrefix";
 
+/// `"true"`: requests that come without TLS are sent to the same place with it; `"false"`: they are not, whatever the operator says for all.
+pub(crate) const HTTPS_REDIRECT: &str = "serin.dev/https-redirect";
+
 /// One path of an Ingress, as it stands without any release.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -33,6 +36,7 @@ pub(crate) struct Place {
     pub(crate) port: Option<Port>,
     /// What it does without a release; `None`: 503.
     pub(crate) target: Option<Target>,
+    pub(crate) https_redirect: Option<bool>,
 }
 
 impl Place {
@@ -67,7 +71,8 @@ pub(crate) fn lower(objects: &Objects, options: &Options, backends: &Backends<'_
     for (key, ingress) in &objects.ingresses {
         match class::class(objects, options, ingress) {
             Class::Ours => {
-                let mut reader = Reader { key, age: age(key, ingress), backends, places: &mut places, findings: Vec::new() };
+                let mut reader =
+                    Reader { key, age: age(key, ingress), backends, https_redirect: None, places: &mut places, findings: Vec::new() };
                 reader.ingress(ingress);
                 lowered.findings.insert(key.clone(), reader.findings);
             }
@@ -113,6 +118,7 @@ struct Reader<'a, 'o> {
     key: &'a Key,
     age: Age,
     backends: &'a Backends<'o>,
+    https_redirect: Option<bool>,
     places: &'a mut Vec<Place>,
     findings: Vec<Finding>,
 }
@@ -120,6 +126,13 @@ struct Reader<'a, 'o> {
 impl Reader<'_, '_> {
     fn ingress(&mut self, ingress: &Ingress) {
         let Some(spec) = &ingress.spec else { return };
+        let annotation = ingress.metadata.annotations.as_ref().and_then(|annotations| annotations.get(HTTPS_REDIRECT));
+        self.https_redirect = annotation.and_then(|text| text.parse().ok());
+        if let (Some(text), None) = (annotation, self.https_redirect) {
+            let message =
+                format!("Annotation {HTTPS_REDIRECT} is {text:?}, neither \"true\" nor \"false\". It is as if it were not there.");
+            self.invalid("metadata.annotations".into(), message);
+        }
         if let Some(backend) = &spec.default_backend {
             let takes = (HostMatch::Default, PathMatch::Prefix("/".into()));
             self.place(takes, ("", ""), "spec.defaultBackend".into(), backend);
@@ -195,7 +208,8 @@ impl Reader<'_, '_> {
         }
         let (host, path) = (texts.0.to_owned(), texts.1.to_owned());
         let (ingress, age) = (self.key.clone(), self.age.clone());
-        self.places.push(Place { ingress, age, host, path, takes, field, service, port, target });
+        let https_redirect = self.https_redirect;
+        self.places.push(Place { ingress, age, host, path, takes, field, service, port, target, https_redirect });
     }
 
     fn target(&self, service: &str, port: Option<&Port>) -> Result<Target, Unresolved> {
@@ -208,12 +222,12 @@ impl Reader<'_, '_> {
     }
 }
 
-fn age(key: &Key, ingress: &Ingress) -> Age {
+pub(crate) fn age(key: &Key, ingress: &Ingress) -> Age {
     Age::new(ingress.metadata.creation_timestamp.as_ref().map(|time| time.0), key)
 }
 
 /// The hosts that a rule's text means. The API server takes lower-case DNS names only; files may have others.
-fn host(text: &str) -> Option<HostMatch> {
+pub(crate) fn host(text: &str) -> Option<HostMatch> {
     if text.is_empty() {
         return Some(HostMatch::Any);
     }

@@ -26,6 +26,7 @@ mod policies;
 mod scope;
 mod shared;
 mod standing;
+mod tls;
 mod unresolved;
 mod workloads;
 

@@ -5,10 +5,12 @@ use crate::auth::{AnyAuthPolicy, AnyConsumer, DeclaredAuthPolicy, DeclaredConsum
 use crate::backends::{ENDPOINTS, SERVICE_OF_SLICE};
 use crate::class;
 use crate::declared::Declared;
+use crate::ingress::HTTPS_REDIRECT;
 use crate::need::{Need, Needed};
 use crate::outside::Resolution;
 use crate::pods::PodLabels;
 use crate::policies::DeclaredPolicy;
+use crate::tls::Kept;
 use crate::workloads::Workload;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
@@ -38,9 +40,11 @@ pub struct Objects {
     pub(crate) secrets: Shelf<SecretData>,
     /// Which Secrets were looked for.
     pub(crate) known_secrets: BTreeSet<Key>,
+    /// What was read of those that hold certificates.
+    pub(crate) certificates: BTreeMap<Key, Kept>,
     /// What is known of key sets by URL.
     pub(crate) key_sets: BTreeMap<String, KeySet>,
-    /// What follows from the five above, once somebody asked and until one of them changes.
+    /// What follows from AuthPolicies, Consumers, Secrets and key sets, once somebody asked and until one of them changes.
     pub(crate) resolved: OnceLock<Arc<Resolved>>,
     pub(crate) deployments: Shelf<Workload>,
     pub(crate) stateful_sets: Shelf<Workload>,
@@ -301,7 +305,7 @@ fn strip(meta: &mut ObjectMeta) {
     meta.owner_references = None;
     meta.finalizers = None;
     if let Some(annotations) = &mut meta.annotations {
-        annotations.retain(|name, _| [ENDPOINTS, class::ANNOTATION, class::DEFAULT].contains(&name.as_str()));
+        annotations.retain(|name, _| [ENDPOINTS, HTTPS_REDIRECT, class::ANNOTATION, class::DEFAULT].contains(&name.as_str()));
     }
     if let Some(labels) = &mut meta.labels {
         labels.retain(|name, _| name == SERVICE_OF_SLICE);

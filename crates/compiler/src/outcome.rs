@@ -21,6 +21,8 @@ pub struct Options {
     pub external_hosts: Vec<AllowedHosts>,
     /// Hosts that serin itself may call for an author, beside the Services of his namespace.
     pub outbound: Vec<AllowedHosts>,
+    /// The Secret of the certificate that clients are shown for hosts without one, and who name none.
+    pub default_tls_secret: Option<Key>,
     /// Addresses of the API server, beside those that the cluster tells: nothing is ever sent there for anyone.
     pub api_server: Vec<IpAddr>,
 }
@@ -47,6 +49,8 @@ pub struct Compiled {
     pub ingresses: BTreeMap<Key, Vec<Finding>>,
     /// Ingresses of a class that nobody has: they are not ours, and would be by mending that.
     pub unclassed: BTreeMap<Key, Finding>,
+    /// What is wrong with the operator's certificate.
+    pub default_certificate: Vec<Finding>,
     /// Every AuthPolicy.
     pub auth_policies: BTreeMap<Key, AuthPolicyOutcome>,
     /// Every Consumer; the same one while nothing that they depend on changes.

@@ -110,7 +110,7 @@ impl Engine {
             needs: BTreeSet::new(),
             needs_may_differ: false,
             secret_needs: SecretNeeds::new(),
-            secrets_may_differ: false,
+            secrets_may_differ: true,
             key_set_needs: KeySetNeeds::default(),
             key_sets_may_differ: false,
             names: BTreeSet::new(),
@@ -154,7 +154,9 @@ impl Engine {
             }
             Update::Ingress(delta) => {
                 self.ingresses.take(&delta);
-                take(objects, delta, &mut self.listed.ingresses)
+                let matters = take(objects, delta, &mut self.listed.ingresses);
+                self.secrets_may_differ |= matters;
+                matters
             }
             Update::Peers(ready, now) => {
                 let uids: BTreeSet<&str> = self.releases.values().map(Tracked::uid).collect();
@@ -175,7 +177,11 @@ impl Engine {
                 self.ingresses.are_at(addresses);
                 false
             }
-            Update::IngressClass(delta) => take(objects, delta, &mut self.listed.classes),
+            Update::IngressClass(delta) => {
+                let matters = take(objects, delta, &mut self.listed.classes);
+                self.secrets_may_differ |= matters;
+                matters
+            }
             Update::BackendPolicy(delta) => {
                 let matters = self.backend_policies.take(objects, delta, AnyBackendPolicy);
                 self.secrets_may_differ |= matters;
@@ -347,6 +353,7 @@ impl Engine {
             return None;
         }
         self.stale = false;
+        self.objects.keep_certificates(&self.options);
         let compiled = compile(&self.objects, &self.options);
         if compiled.names != self.names {
             self.objects.keep_names(&compiled.names);
@@ -505,7 +512,9 @@ impl Engine {
         let policies = self.compiled.policies.iter().filter(|_| self.options.standalone).map(|told| ("BackendPolicy", told));
         let all = self.compiled.ingresses.iter().map(|told| ("Ingress", told)).chain(policies);
         let unclassed = self.compiled.unclassed.iter().map(|(key, finding)| (format!("Ingress {key}"), finding));
-        unclassed.chain(all.flat_map(|(kind, (key, findings))| findings.iter().map(move |finding| (format!("{kind} {key}"), finding))))
+        let all =
+            unclassed.chain(all.flat_map(|(kind, (key, findings))| findings.iter().map(move |finding| (format!("{kind} {key}"), finding))));
+        all.chain(self.compiled.default_certificate.iter().map(|finding| ("--default-tls-secret".to_owned(), finding)))
     }
 }
 

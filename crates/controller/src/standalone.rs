@@ -12,7 +12,7 @@ use crate::key_sets::KeySets;
 use crate::outside::Outside;
 use crate::{admin, run};
 use anyhow::Context;
-use serin_compiler::Options;
+use serin_compiler::{Key, Options};
 use serin_proxy::Proxy;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -39,6 +39,8 @@ pub struct Settings {
     pub state: Option<PathBuf>,
     /// Hosts that are no Service.
     pub outside: Outside,
+    /// The Secret of the certificate that is shown for hosts without one.
+    pub default_tls_secret: Option<Key>,
 }
 
 /// A standalone that runs.
@@ -60,6 +62,7 @@ impl Settings {
             admin: SocketAddr::from(([127, 0, 0, 1], 9901)),
             state: None,
             outside: Outside::default(),
+            default_tls_secret: None,
         }
     }
 }
@@ -75,9 +78,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standalone> {
         settings.admin
     );
     let files = world::Files::open(settings.manifests, settings.state)?;
-    let listen = settings.proxy.listen;
+    let listen = listening(&settings.proxy);
     let key_sets = KeySets::new(true, settings.proxy.origin_tls.clone());
-    let proxy = Proxy::start(settings.proxy).with_context(|| format!("--http {listen}"))?;
+    let proxy = Proxy::start(settings.proxy).context(listen)?;
     let listener = TcpListener::bind(settings.admin).await.with_context(|| format!("--admin {}", settings.admin))?;
     let (http, admin) = (proxy.local_addr(), listener.local_addr()?);
     let proxy = Arc::new(proxy);
@@ -91,16 +94,28 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standalone> {
         standalone: true,
         external_hosts,
         outbound,
+        default_tls_secret: settings.default_tls_secret,
         api_server: Vec::new(),
     });
     let controller = tokio::spawn(async move { run::run(files, (names, key_sets), engine, &serves, asked, Engine::is_settled).await });
     Ok(Standalone { proxy, http, admin, tasks: [controller, tokio::spawn(admin::serve(listener, asks, None))] })
 }
 
+/// The options that say where a proxy listens, for an error.
+pub(crate) fn listening(proxy: &serin_proxy::Settings) -> String {
+    let https = proxy.https.map(|address| format!(", --https {address}")).unwrap_or_default();
+    format!("--http {}{https}", proxy.listen)
+}
+
 impl Standalone {
     /// Where the proxy listens.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where the proxy listens for TLS, if it does.
+    pub fn https(&self) -> Option<SocketAddr> {
+        self.proxy.https_addr()
     }
 
     /// Where the admin port listens.

@@ -65,6 +65,11 @@ impl Refused {
     pub(crate) fn until(failure: Failure, seconds: u64) -> Self {
         Self { failure, fields: vec![(header::RETRY_AFTER, HeaderValue::from(seconds))] }
     }
+
+    /// One that says where to ask instead.
+    pub(crate) fn sent_to(location: HeaderValue) -> Self {
+        Self { failure: Failure::TlsAsked, fields: vec![(header::LOCATION, location)] }
+    }
 }
 
 impl From<Failure> for Refused {

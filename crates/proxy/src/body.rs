@@ -110,7 +110,9 @@ impl Body for ResponseBody {
     type Error = Incomplete;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
-        let frame = ready!(self.poll_content(cx));
+        let polled = self.poll_content(cx);
+        self.connection.offer(polled.is_ready());
+        let frame = ready!(polled);
         if let Some(record) = &mut self.record {
             match &frame {
                 Some(Ok(frame)) => {

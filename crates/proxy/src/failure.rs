@@ -19,6 +19,10 @@ pub enum Failure {
     RequestBodyTimeout,
     /// The client left before it had the whole answer.
     ClientLeft,
+    /// The host is not one that the certificate of the connection is for.
+    Misdirected,
+    /// The route is asked for by TLS only.
+    TlsAsked,
     /// No route takes host and path.
     NoRoute,
     /// The policy of the route, which would tell who asks, does not resolve.
@@ -119,6 +123,13 @@ impl Failure {
             Self::RequestHeadTimeout => ("head-timeout", Client, StatusCode::REQUEST_TIMEOUT, "the head of the request took too long"),
             Self::RequestBodyTimeout => ("body-timeout", Client, StatusCode::REQUEST_TIMEOUT, "the body of the request took too long"),
             Self::ClientLeft => ("client-left", Client, StatusCode::BAD_REQUEST, "the client left"),
+            Self::Misdirected => (
+                "misdirected",
+                Client,
+                StatusCode::MISDIRECTED_REQUEST,
+                "the certificate of this connection is not for this host: make a new one",
+            ),
+            Self::TlsAsked => ("tls-asked", Client, StatusCode::PERMANENT_REDIRECT, "ask for this by TLS"),
             Self::NoRoute => ("no-route", Serin, StatusCode::NOT_FOUND, "no route takes this host and path"),
             Self::PolicyNotResolved => {
                 ("policy-not-resolved", Serin, StatusCode::SERVICE_UNAVAILABLE, "the AuthPolicy of this route does not resolve")

@@ -15,6 +15,7 @@ mod host;
 mod lines;
 
 pub use fault::Fault;
+pub(crate) use host::valid as valid_authority;
 
 /// What a message may take up before it is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,16 +2,29 @@
 
 mod client;
 mod deadline;
+mod request_body;
 
 pub(crate) use client::{ClientIo, Connection, Refusal};
 pub(crate) use deadline::Deadline;
+pub(crate) use request_body::RequestBody;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 /// A head and a small body, as most messages are. To copy so few bytes costs less than to give the system a list.
 const FEW: usize = 2048;
+
+/// What a client's bytes come by: its socket, or TLS on it.
+pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin {
+    /// Grows when bytes that were taken go out. A stream that takes only what goes out need not count.
+    fn written(&self) -> u64 {
+        0
+    }
+}
+
+impl ClientStream for TcpStream {}
 
 /// Writes what is there in pieces.
 pub(crate) fn poll_write_pieces(

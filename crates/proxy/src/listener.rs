@@ -4,6 +4,15 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+/// Where a connection comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Where nothing but HTTP is spoken.
+    Http,
+    /// Where it is spoken by TLS.
+    Https,
+}
+
 /// Connections that may wait to be accepted.
 pub(crate) const BACKLOG: i32 = 4096;
 

@@ -8,6 +8,7 @@ use crate::listener;
 use crate::passwords::Passwords;
 use crate::pool::OpenConnections;
 use crate::settings::Settings;
+use crate::tls::ClientTls;
 use crate::worker::{self, Message, Sibling, Start};
 use serin_routing::{Config, Policies, Table};
 use std::io::{self, Write};
@@ -22,6 +23,7 @@ use tokio::sync::{oneshot, watch};
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
+    https: Option<SocketAddr>,
     counters: Counters,
     workers: Vec<Handle>,
     log: Option<JoinHandle<()>>,
@@ -42,7 +44,7 @@ impl Proxy {
     /// Listens and serves; until a table is published every request gets 404. The access log goes to standard output.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or a thread cannot be started.
+    /// When an address cannot be listened on, or a thread cannot be started.
     pub fn start(settings: Settings) -> io::Result<Self> {
         Self::start_logging_to(settings, Box::new(io::stdout()))
     }
@@ -55,6 +57,10 @@ impl Proxy {
         let workers = settings.workers.max(1);
         let listeners = listener::bind(settings.listen, workers)?;
         let address = listeners[0].local_addr()?;
+        let secure = settings.https.map(|address| listener::bind(address, workers)).transpose()?;
+        let https = secure.as_ref().map(|listeners| listeners[0].local_addr()).transpose()?;
+        let tls = ClientTls::new()?;
+        let mut secure = secure.into_iter().flatten();
         let (log, log_thread) = access_log::start(settings.access_log, log)?.unzip();
         let passwords = Arc::new(Passwords::new(settings.limits.passwords)?);
         let (settings, open) = (Arc::new(settings), Arc::<OpenConnections>::default());
@@ -67,12 +73,13 @@ impl Proxy {
         let sibling =
             |(mailbox, shard): (&UnboundedSender<Message>, &Arc<_>)| Sibling { mailbox: mailbox.clone(), shard: Arc::clone(shard) };
         let siblings: Arc<[Sibling]> = mailboxes.iter().zip(counters.shards()).map(sibling).collect();
-        let mut proxy = Self { address, counters, workers: Vec::new(), log: log_thread, registry, prober, tables: Arc::default() };
+        let mut proxy = Self { address, https, counters, workers: Vec::new(), log: log_thread, registry, prober, tables: Arc::default() };
         for (index, ((listener, messages), mailbox)) in listeners.into_iter().zip(messages).zip(mailboxes).enumerate() {
             let start = Start {
                 index,
                 settings: Arc::clone(&settings),
                 listener,
+                https: secure.next().map(|listener| (listener, tls.clone())),
                 messages,
                 siblings: Arc::clone(&siblings),
                 open: Arc::clone(&open),
@@ -90,6 +97,11 @@ impl Proxy {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for TLS, if it does.
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.https
     }
 
     /// Serves another table. It is on its way when this returns; the future ends when every worker serves it.

@@ -6,14 +6,16 @@ use crate::body::ResponseBody;
 use crate::failure::Failure;
 use crate::forward::{self, Arrival};
 use crate::gate::Fault;
-use crate::io::Connection;
+use crate::io::{Connection, RequestBody};
+use crate::listener::Door;
 use crate::origin::{Answer, Upload};
 use crate::passwords::Known;
 use crate::record::{Decided, Record};
+use crate::tls::Session;
 use crate::tunnel::Tunnel;
 use crate::view::Endpoints;
 use crate::worker::Worker;
-use crate::{ClientIp, RequestFacts, counters, grpc, issue, target};
+use crate::{ClientIp, RequestFacts, counters, grpc, https, issue, target};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
@@ -51,6 +53,12 @@ pub(crate) struct Client {
     pub(crate) early: RefCell<Weak<RefCell<Answer>>>,
     /// What an origin agreed to, once the answer that says so is out.
     pub(crate) tunnel: RefCell<Option<Tunnel>>,
+    /// Where it came in.
+    pub(crate) door: Door,
+    /// For whom TLS speaks on its connection.
+    pub(crate) session: Option<Rc<Session>>,
+    /// Whether it speaks HTTP/2, so that this is about one stream of its connection.
+    pub(crate) is_http2: bool,
 }
 
 /// Where a request goes.
@@ -90,6 +98,27 @@ impl<R: Into<Refused>> From<R> for Stop {
 }
 
 impl Client {
+    /// The same for one stream of its connection.
+    pub(crate) fn for_stream(&self) -> Self {
+        Self {
+            connection: Rc::default(),
+            socket: self.socket,
+            peer: self.peer,
+            peer_text: self.peer_text.clone(),
+            trusted: self.trusted,
+            early: RefCell::default(),
+            tunnel: RefCell::default(),
+            door: self.door,
+            session: self.session.clone(),
+            is_http2: true,
+        }
+    }
+
+    /// Whether the client itself speaks TLS: to serin, or to a trusted peer that says so.
+    pub(crate) fn came_by_tls(&self, parts: &Parts) -> bool {
+        self.session.is_some() || self.trusted && ClientIp::came_by_https(&parts.headers)
+    }
+
     /// Sends on what an origin answered before it had it.
     pub(crate) fn send_on(&self, cx: &mut Context<'_>) {
         if let Some(answer) = self.early.borrow().upgrade() {
@@ -132,9 +161,13 @@ pub(crate) async fn serve(
     let arrival = Arrival {
         peer: &client.peer_text,
         trusted: client.trusted,
-        scheme: "http",
-        port: &worker.port,
+        scheme: if client.session.is_some() { "https" } else { "http" },
+        port: &worker.doorway(client.door).port,
         host: plan.endpoints.host.as_ref(),
+    };
+    let body = match client.is_http2 {
+        true => RequestBody::of_stream(body, worker.settings.timeouts.body_idle, Rc::clone(&client.connection)),
+        false => RequestBody::gated(body),
     };
     let mut upload = Upload::new(&parts, &arrival, body, mem::take(&mut plan.withheld));
     if let Some(tls) = plan.endpoints.speaks_http2() {
@@ -220,7 +253,19 @@ fn plan(
 ) -> Result<Plan, Stop> {
     let view = worker.view();
     let path = target::path(&parts.uri)?;
-    let route = view.table.lookup(&target::host(parts), &path).ok_or(Failure::NoRoute)?;
+    let host = target::host(parts);
+    if client.session.as_ref().is_some_and(|session| !session.is_for(&host)) {
+        return Err(Failure::Misdirected.into());
+    }
+    let route = view.table.lookup(&host, &path).ok_or(Failure::NoRoute)?;
+    // Nobody is sent to where nothing would be shown to him.
+    let has_certificate = |host: &str| view.table.certificate(Some(host)).is_some();
+    if client.session.is_none()
+        && route.https_redirect.unwrap_or_else(|| worker.settings.https_redirect && (worker.tls.is_none() || has_certificate(&host)))
+        && let Some(location) = https::location(worker, client, &host, parts)
+    {
+        return Err(Refused::sent_to(location).into());
+    }
     if let (Auth::Unresolved(_), Some(entry)) = (&route.auth, record.entry()) {
         // Nobody knows which parameter of the query holds a key.
         entry.path = parts.uri.path().to_owned();
@@ -296,7 +341,7 @@ fn decided(
     let (release, mut issued) = (&applied.release, None);
     let issue = || *issued.insert(issue::random());
     let decision = decide_issuing(&release.policy, &release.served(Timestamp::now()), facts, issue);
-    let secure = || client.trusted && ClientIp::came_by_https(&facts.parts.headers);
+    let secure = || client.came_by_tls(facts.parts);
     let cookie = issued.zip(release.policy.issues()).and_then(|(value, name)| issue::field(name, value, secure()));
     let is_up = |canary: &Backend| worker.view().endpoints(canary, worker.index, &worker.settings).is_up(Side::Canary);
     let side = applied.serving(decision.side, is_up);
@@ -313,7 +358,7 @@ fn forwarded_head(worker: &Worker, client: &Client, parts: &mut Parts) {
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     // Without Host only an HTTP/1.0 request comes so far, and HTTP/1.1 asks for one (RFC 9112, section 3.2).
-    parts.headers.entry(header::HOST).or_insert_with(|| worker.own_host.clone());
+    parts.headers.entry(header::HOST).or_insert_with(|| worker.doorway(client.door).own_host.clone());
     forward::request_headers(&mut parts.headers, client.trusted, worker.settings.client_ip.own_header());
     if websocket {
         forward::upgrade(&mut parts.headers);
@@ -419,7 +464,10 @@ impl Endpoints {
 /// An answer of serin's own.
 fn answered(refused: Refused, mut record: Record, worker: &Worker, client: &Client) -> Response<ResponseBody> {
     let Refused { failure, fields } = refused;
-    record.fail(failure);
+    // To be sent elsewhere is nothing that went wrong.
+    if failure != Failure::TlsAsked {
+        record.fail(failure);
+    }
     let mut response = Response::new(());
     let text = if record.is_grpc() {
         // Only its head, which says all: clients of gRPC look no further than at the status of HTTP else.
@@ -447,6 +495,14 @@ fn finish(response: &mut Response<()>, record: &Record, worker: &Worker, client:
         && let Some(decision) = record.decision_header()
     {
         response.headers_mut().insert(&forward::SERIN_DECISION, decision);
+    }
+    if let Some(seconds) = worker.settings.hsts.filter(|_| client.session.is_some()) {
+        https::insist(response.headers_mut(), seconds);
+    }
+    client.connection.offer(true);
+    // HTTP/2 says it of a connection, and not of one answer.
+    if client.is_http2 {
+        return;
     }
     if worker.is_leaving() {
         client.connection.close();

@@ -11,6 +11,16 @@ use std::time::Duration;
 pub struct Settings {
     /// Where to listen; with port 0 the system chooses one port for all workers.
     pub listen: SocketAddr,
+    /// Where to listen for TLS too; with port 0 as above. `None`: nowhere.
+    pub https: Option<SocketAddr>,
+    /// Requests that come without TLS are sent to the same place with it, on routes that do not say otherwise.
+    pub https_redirect: bool,
+    /// The port of TLS as clients know it, for those; `None`: the one that is listened on.
+    pub https_port: Option<u16>,
+    /// For how many seconds browsers ask for this host by TLS only (RFC 6797); `None`: that is not said.
+    pub hsts: Option<u32>,
+    /// Whether HTTP/2 is spoken without TLS too, with clients that begin with it.
+    pub http2_prior_knowledge: bool,
     /// How many workers serve, each a thread; at least one.
     pub workers: usize,
     /// Whose word on client addresses counts (S5).
@@ -42,6 +52,8 @@ pub enum AccessLog {
 /// How long anything is waited for. Every wait of the proxy is one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
+    /// From a connection's beginning until TLS on it is agreed on: it is closed.
+    pub client_handshake: Duration,
     /// From a connection's beginning, or the first byte of a later request, to the end of its head: 408.
     pub header: Duration,
     /// Between two pieces of a request's body: 408.
@@ -50,6 +62,8 @@ pub struct Timeouts {
     pub write_idle: Duration,
     /// Between two requests of a connection: it is closed.
     pub keep_alive: Duration,
+    /// For how long a connection of HTTP/2 takes new requests; up to a fifth less, so that not all close at once.
+    pub connection_age: Duration,
     /// Until a connection to an origin is made.
     pub connect: Duration,
     /// Until TLS on it is agreed on.
@@ -73,6 +87,8 @@ pub struct Timeouts {
 pub struct Limits {
     /// Heads, of requests and responses.
     pub head: gate::Limits,
+    /// Connections of HTTP/2.
+    pub http2: Http2Limits,
     /// Connections of clients, over all workers.
     pub connections: usize,
     /// Open connections to an endpoint, over all workers.
@@ -83,6 +99,23 @@ pub struct Limits {
     pub attempts: usize,
     /// Passwords.
     pub passwords: PasswordLimits,
+}
+
+/// How much of anything there may be on a connection of HTTP/2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http2Limits {
+    /// Requests under way; more are refused, for the client to send again.
+    pub streams: u32,
+    /// Bytes of a response that wait for the client to take them.
+    pub send_buffer: usize,
+    /// Bytes of a request that may come before the origin took any.
+    pub stream_window: u32,
+    /// The same of all requests.
+    pub connection_window: u32,
+    /// Bytes of a head, as RFC 9113 counts them (section 6.5.2): 431.
+    pub header_list: u32,
+    /// Frames that ask for nothing and bring nothing, beyond what goes with requests and answers: the connection is closed.
+    pub idle_frames: u64,
 }
 
 /// How much is done for passwords, each of which takes a core for a while.
@@ -104,6 +137,11 @@ impl Settings {
     pub fn new(listen: SocketAddr) -> Self {
         Self {
             listen,
+            https: None,
+            https_redirect: false,
+            https_port: None,
+            hsts: None,
+            http2_prior_knowledge: false,
             workers: std::thread::available_parallelism().map_or(1, usize::from).min(8),
             client_ip: ClientIp::default(),
             decision_header: false,
@@ -118,10 +156,12 @@ impl Settings {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            client_handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
             body_idle: Duration::from_secs(15),
             write_idle: Duration::from_secs(15),
             keep_alive: Duration::from_secs(60),
+            connection_age: Duration::from_secs(3600),
             connect: Duration::from_secs(5),
             handshake: Duration::from_secs(5),
             first_byte: Duration::from_secs(60),
@@ -138,11 +178,25 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head: gate::Limits::default(),
+            http2: Http2Limits::default(),
             connections: 16 * 1024,
             connections_per_endpoint: 256,
             idle_per_endpoint: 2,
             attempts: 3,
             passwords: PasswordLimits::default(),
+        }
+    }
+}
+
+impl Default for Http2Limits {
+    fn default() -> Self {
+        Self {
+            streams: 100,
+            send_buffer: 16 * 1024,
+            stream_window: 64 * 1024,
+            connection_window: 1024 * 1024,
+            header_list: 16 * 1024,
+            idle_frames: 10_000,
         }
     }
 }

@@ -4,10 +4,11 @@ use crate::access_log::Log;
 use crate::balance::Groups;
 use crate::connection;
 use crate::counters::{self, Shard};
-use crate::listener;
+use crate::listener::{self, Door};
 use crate::passwords::Passwords;
 use crate::pool::{OpenConnections, Pool};
 use crate::settings::Settings;
+use crate::tls::ClientTls;
 use crate::view::View;
 use http::HeaderValue;
 use hyper::server::conn::http1;
@@ -38,7 +39,7 @@ pub(crate) enum Message {
     /// Serve this table from now on, and say when.
     Table(Arc<Table>, Groups, oneshot::Sender<()>),
     /// A connection that another worker accepted.
-    Connection(StdStream, SocketAddr),
+    Connection(StdStream, SocketAddr, Door),
     /// Go on accepting for so long, then give those that are open so long to end.
     Drain { propagation: Duration, grace: Duration },
 }
@@ -49,6 +50,8 @@ pub(crate) struct Start {
     pub(crate) index: usize,
     pub(crate) settings: Arc<Settings>,
     pub(crate) listener: StdListener,
+    /// Where TLS is spoken, and how.
+    pub(crate) https: Option<(StdListener, ClientTls)>,
     pub(crate) messages: UnboundedReceiver<Message>,
     pub(crate) siblings: Arc<[Sibling]>,
     pub(crate) open: Arc<OpenConnections>,
@@ -75,10 +78,9 @@ pub(crate) struct Worker {
     pub(crate) log: Option<Log>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) http: http1::Builder,
-    /// The host of a request that names none.
-    pub(crate) own_host: HeaderValue,
-    /// The port that clients connect to.
-    pub(crate) port: HeaderValue,
+    pub(crate) tls: Option<ClientTls>,
+    http_door: Doorway,
+    https_door: Doorway,
     view: RefCell<View>,
     siblings: Arc<[Sibling]>,
     draining: watch::Sender<bool>,
@@ -87,6 +89,22 @@ pub(crate) struct Worker {
     connections: Cell<usize>,
     /// Told when the last connection closes.
     quiet: Notify,
+}
+
+/// What clients know of where they came in.
+#[derive(Debug)]
+pub(crate) struct Doorway {
+    /// The host of a request that names none.
+    pub(crate) own_host: HeaderValue,
+    /// The port that they connect to.
+    pub(crate) port: HeaderValue,
+    port_number: u16,
+}
+
+/// The listeners of a worker.
+struct Listeners {
+    http: TcpListener,
+    https: Option<TcpListener>,
 }
 
 /// An open connection, however it ends.
@@ -109,9 +127,12 @@ pub(crate) fn run(start: Start) -> io::Result<()> {
 }
 
 async fn serve(start: Start) -> io::Result<()> {
-    let Start { index, settings, listener, mut messages, siblings, open, table, groups, log, passwords } = start;
-    let mut listener = Some(TcpListener::from_std(listener)?);
-    let address = listener.as_ref().map_or(Ok(settings.listen), TcpListener::local_addr)?;
+    let Start { index, settings, listener, https, mut messages, siblings, open, table, groups, log, passwords } = start;
+    let (https, tls) = https.unzip();
+    let listeners = Listeners { http: TcpListener::from_std(listener)?, https: https.map(TcpListener::from_std).transpose()? };
+    let http_door = Doorway::of(&listeners.http)?;
+    let https_door = Doorway::of(listeners.https.as_ref().unwrap_or(&listeners.http))?;
+    let mut listeners = Some(listeners);
     let pool = Rc::new(Pool::new(settings.timeouts, settings.limits, open));
     tokio::task::spawn_local(Rc::clone(&pool).close_idle());
     let worker = Rc::new(Worker {
@@ -121,8 +142,9 @@ async fn serve(start: Start) -> io::Result<()> {
         log,
         passwords,
         http: http(&settings),
-        own_host: HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("localhost")),
-        port: HeaderValue::from(address.port()),
+        tls,
+        http_door,
+        https_door,
         settings,
         view: RefCell::new(View::new(table, groups)),
         siblings,
@@ -154,8 +176,8 @@ async fn serve(start: Start) -> io::Result<()> {
                     // Whoever asked may have stopped waiting.
                     let _ = served.send(());
                 }
-                Some(Message::Connection(stream, peer)) => match TcpStream::from_std(stream) {
-                    Ok(stream) => worker.open(stream, peer),
+                Some(Message::Connection(stream, peer, door)) => match TcpStream::from_std(stream) {
+                    Ok(stream) => worker.open(stream, peer, door),
                     Err(error) => {
                         worker.shard.open.fetch_sub(1, Relaxed);
                         tracing::warn!(%error, "connection lost between workers");
@@ -169,12 +191,12 @@ async fn serve(start: Start) -> io::Result<()> {
                 None => return Ok(()),
             },
             () = pause => if let Accepting::Until(_) = accepting {
-                worker.empty_backlog(listener.take());
+                worker.empty_backlogs(listeners.take());
                 worker.draining.send_replace(true);
                 (accepting, end) = (Accepting::Off, Some(Instant::now() + grace));
             },
-            accepted = accept(listener.as_ref()) => match accepted {
-                Ok((stream, peer)) => worker.place(stream, peer, matches!(accepting, Accepting::On)),
+            (accepted, door) = accept(listeners.as_ref()) => match accepted {
+                Ok((stream, peer)) => worker.place(stream, peer, door, matches!(accepting, Accepting::On)),
                 Err(error) => {
                     tracing::warn!(%error, "accept failed");
                     sleep(ACCEPT_PAUSE).await;
@@ -184,9 +206,14 @@ async fn serve(start: Start) -> io::Result<()> {
     }
 }
 
-async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
-    match listener {
-        Some(listener) => listener.accept().await,
+async fn accept(listeners: Option<&Listeners>) -> (io::Result<(TcpStream, SocketAddr)>, Door) {
+    match listeners {
+        Some(Listeners { http, https: None }) => (http.accept().await, Door::Http),
+        // In turn, so that neither keeps the other waiting.
+        Some(Listeners { http, https: Some(https) }) => tokio::select! {
+            accepted = http.accept() => (accepted, Door::Http),
+            accepted = https.accept() => (accepted, Door::Https),
+        },
         None => std::future::pending().await,
     }
 }
@@ -212,13 +239,26 @@ impl Worker {
         self.draining.subscribe()
     }
 
+    /// Where a client came in.
+    pub(crate) fn doorway(&self, door: Door) -> &Doorway {
+        match door {
+            Door::Http => &self.http_door,
+            Door::Https => &self.https_door,
+        }
+    }
+
+    /// The port of TLS as clients know it.
+    pub(crate) fn https_port(&self) -> u16 {
+        self.settings.https_port.unwrap_or(self.https_door.port_number)
+    }
+
     /// Whether a connection ends behind its response. Closed while it is idle, it might lose a request that is on its way.
     pub(crate) fn is_leaving(&self) -> bool {
         self.leaving.get()
     }
 
     /// Serves an accepted connection, or hands it to the least loaded worker.
-    fn place(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, may_move: bool) {
+    fn place(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, door: Door, may_move: bool) {
         counters::add(&self.shard.accepted, 1);
         let loads = || self.siblings.iter().map(|sibling| sibling.shard.open.load(Relaxed));
         if loads().sum::<u64>() >= self.settings.limits.connections as u64 {
@@ -231,19 +271,19 @@ impl Worker {
         let least = if moves { least } else { self.index };
         self.siblings[least].shard.open.fetch_add(1, Relaxed);
         if !moves {
-            return self.open(stream, peer);
+            return self.open(stream, peer, door);
         }
-        let sent = stream.into_std().map(|stream| self.siblings[least].mailbox.send(Message::Connection(stream, peer)));
+        let sent = stream.into_std().map(|stream| self.siblings[least].mailbox.send(Message::Connection(stream, peer, door)));
         match sent {
             Ok(Ok(())) => {}
             // That worker has ended: the connection is served here.
             Ok(Err(unsent)) => {
                 self.siblings[least].shard.open.fetch_sub(1, Relaxed);
                 self.shard.open.fetch_add(1, Relaxed);
-                if let Message::Connection(stream, peer) = unsent.0
+                if let Message::Connection(stream, peer, door) = unsent.0
                     && let Ok(stream) = TcpStream::from_std(stream)
                 {
-                    self.open(stream, peer);
+                    self.open(stream, peer, door);
                 }
             }
             Err(error) => {
@@ -254,27 +294,43 @@ impl Worker {
     }
 
     /// Serves a connection, which is counted already.
-    fn open(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+    fn open(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, door: Door) {
         self.connections.set(self.connections.get() + 1);
         let open = Open(Rc::clone(self));
-        tokio::task::spawn_local(async move { connection::serve(&open.0, stream, peer.ip()).await });
+        tokio::task::spawn_local(async move { connection::serve(&open.0, stream, peer.ip(), door).await });
     }
 
     /// Closing a listener resets what waits in its backlog, so that is accepted first; no more than a backlog holds, or a stream of new
     /// connections would keep this worker from the old ones.
-    fn empty_backlog(self: &Rc<Self>, listener: Option<TcpListener>) {
-        let Some(Ok(listener)) = listener.map(TcpListener::into_std) else { return };
+    fn empty_backlogs(self: &Rc<Self>, listeners: Option<Listeners>) {
+        let Some(Listeners { http, https }) = listeners else { return };
+        self.empty_backlog(http, Door::Http);
+        if let Some(https) = https {
+            self.empty_backlog(https, Door::Https);
+        }
+    }
+
+    fn empty_backlog(self: &Rc<Self>, listener: TcpListener, door: Door) {
+        let Ok(listener) = listener.into_std() else { return };
         for _ in 0..listener::BACKLOG {
             let accepted = listener.accept().and_then(|(stream, peer)| {
                 stream.set_nonblocking(true)?;
                 Ok((TcpStream::from_std(stream)?, peer))
             });
             match accepted {
-                Ok((stream, peer)) => self.place(stream, peer, false),
+                Ok((stream, peer)) => self.place(stream, peer, door, false),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => tracing::warn!(%error, "accept failed"),
             }
         }
+    }
+}
+
+impl Doorway {
+    fn of(listener: &TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let own_host = HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("localhost"));
+        Ok(Self { own_host, port: HeaderValue::from(address.port()), port_number: address.port() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a table is built from: plain data, compared to tell whether anything changed, and shown in goldens.
 
+use crate::Certificate;
 use crate::upstream::Upstream;
 use serde::Serialize;
 use serin_auth::Policy;
@@ -20,6 +21,9 @@ pub struct Config {
     /// What routes point at, by index: how they learn who asks.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "shared")]
     pub policies: Vec<Arc<Policy>>,
+    /// What clients that speak TLS are shown, each host once. Whoever names no host, or another one, is shown that of [`HostMatch::Any`].
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "shown")]
+    pub certificates: Vec<(HostMatch, Arc<Certificate>)>,
 }
 
 /// One host and path.
@@ -33,6 +37,9 @@ pub struct Route {
     pub path: PathMatch,
     /// What it does without a release: an index of [`Config::backends`]; `None`: 503, the reference does not resolve.
     pub backend: Option<usize>,
+    /// Requests that come without TLS are sent to the same place with it. `None`: as the operator says for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https_redirect: Option<bool>,
     /// How it learns who asks; as a rule not at all.
     #[serde(skip_serializing_if = "Auth::is_none")]
     pub auth: Auth,
@@ -317,6 +324,10 @@ fn shared<S: serde::Serializer>(policies: &[Arc<Policy>], s: S) -> Result<S::Ok,
 
 fn one<S: serde::Serializer>(upstream: &Option<Arc<Upstream>>, s: S) -> Result<S::Ok, S::Error> {
     upstream.as_deref().serialize(s)
+}
+
+fn shown<S: serde::Serializer>(certificates: &[(HostMatch, Arc<Certificate>)], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(certificates.iter().map(|(host, certificate)| (host, &**certificate)))
 }
 
 fn traffic<S: serde::Serializer>(traffic: &Traffic, s: S) -> Result<S::Ok, S::Error> {

@@ -7,6 +7,7 @@ pub mod config;
 pub mod path;
 pub mod upstream;
 
+mod certificate;
 mod deciders;
 mod paths;
 mod policies;
@@ -14,6 +15,7 @@ mod release;
 mod rewrite;
 mod table;
 
+pub use certificate::{Certificate, CertificateFault};
 pub use config::Config;
 pub use policies::Policies;
 pub use release::Release;

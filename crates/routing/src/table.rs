@@ -4,7 +4,7 @@ use crate::config::{self, HostMatch, PathMatch, Protocol, Tls};
 use crate::deciders::Deciders;
 use crate::paths::Paths;
 use crate::upstream::Upstream;
-use crate::{Config, Policies, Release, rewrite};
+use crate::{Certificate, Config, Policies, Release, rewrite};
 use serin_auth::Policy;
 use serin_split::{Facts, Side};
 use std::borrow::Cow;
@@ -24,6 +24,16 @@ pub struct Table {
     any: Paths,
     default: Option<usize>,
     key_parameters: Vec<String>,
+    certificates: Hosts<Arc<Certificate>>,
+}
+
+/// What there is for hosts, by how they are matched.
+#[derive(Debug)]
+struct Hosts<T> {
+    exact: HashMap<String, T>,
+    /// By the suffix behind the first label.
+    wildcard: HashMap<String, T>,
+    any: Option<T>,
 }
 
 /// What a request of one host and path gets.
@@ -37,6 +47,8 @@ pub struct Route {
     pub path: PathMatch,
     /// What it does without a release; `None`: 503, the reference does not resolve.
     pub backend: Option<Arc<Backend>>,
+    /// Whether requests that come without TLS are sent to the same place with it. `None`: as the operator says for all.
+    pub https_redirect: Option<bool>,
     /// How it learns who asks.
     pub auth: Auth,
     deciders: Deciders,
@@ -101,7 +113,8 @@ impl Table {
         routes.sort_by(|a, b| (&a.host, &a.path, &a.object).cmp(&(&b.host, &b.path, &b.object)));
 
         let key_parameters: BTreeSet<_> = config.policies.iter().flat_map(|policy| policy.key_parameters()).map(str::to_owned).collect();
-        let mut table = Self { routes, backends, releases, key_parameters: key_parameters.into_iter().collect(), ..Self::empty() };
+        let (key_parameters, certificates) = (key_parameters.into_iter().collect(), Hosts::new(config.certificates));
+        let mut table = Self { routes, backends, releases, key_parameters, certificates, ..Self::empty() };
         for (index, route) in table.routes.iter().enumerate() {
             let paths = match &route.host {
                 HostMatch::Exact(host) => table.exact.entry(host.clone()).or_default(),
@@ -128,6 +141,7 @@ impl Table {
             any,
             default: None,
             key_parameters: Vec::new(),
+            certificates: Hosts::new(Vec::new()),
         }
     }
 
@@ -145,6 +159,11 @@ impl Table {
         };
         let index = exact().or_else(wildcard).or_else(|| self.any.lookup(path)).or(self.default)?;
         self.routes.get(index)
+    }
+
+    /// What a client is shown that asks for this host (lower case, without trailing dot) by TLS, or for none. `None`: nobody is spoken for.
+    pub fn certificate(&self, host: Option<&str>) -> Option<&Arc<Certificate>> {
+        host.and_then(|host| self.certificates.of(host)).or(self.certificates.any.as_ref())
     }
 
     /// Every route, in the order of precedence within a host.
@@ -168,6 +187,26 @@ impl Table {
     }
 }
 
+impl<T> Hosts<T> {
+    fn new(all: Vec<(HostMatch, T)>) -> Self {
+        let mut hosts = Self { exact: HashMap::new(), wildcard: HashMap::new(), any: None };
+        for (host, what) in all {
+            match host {
+                HostMatch::Exact(host) => drop(hosts.exact.insert(host, what)),
+                HostMatch::Wildcard(suffix) => drop(hosts.wildcard.insert(suffix, what)),
+                HostMatch::Any | HostMatch::Default => hosts.any = Some(what),
+            }
+        }
+        hosts
+    }
+
+    /// Of this host: its own, else that of the wildcard.
+    fn of(&self, host: &str) -> Option<&T> {
+        let wildcard = || self.wildcard.get(host.split_once('.').filter(|(label, _)| !label.is_empty())?.1);
+        self.exact.get(host).or_else(wildcard)
+    }
+}
+
 impl Route {
     fn new(route: config::Route, backends: &[Arc<Backend>], releases: &[Arc<Release>], policies: &[Arc<Policy>]) -> Self {
         let backend = |index: Option<usize>| index.and_then(|index| backends.get(index).cloned());
@@ -180,6 +219,7 @@ impl Route {
             deciders: Deciders::new(route.releases.iter().filter_map(applied)),
             backend: backend(route.backend),
             auth: Auth::new(route.auth, policies),
+            https_redirect: route.https_redirect,
             object: route.object,
             host: route.host,
             path: route.path,

@@ -1,6 +1,6 @@
 //! `serin controller`.
 
-use crate::standalone::{OutsideOptions, ProxyOptions, until_told_to_stop};
+use crate::standalone::{OutsideOptions, ProxyOptions, TlsOptions, until_told_to_stop};
 use clap::Args;
 use serin_controller::cluster::peers::PeerSettings;
 use serin_controller::cluster::publish::{Address, Publish, ServiceName};
@@ -59,6 +59,11 @@ pub(crate) struct Options {
     /// Say in each response how it was decided, in `Serin-Decision`.
     #[arg(long, env = "SERIN_DECISION_HEADER")]
     decision_header: bool,
+    /// Where the proxy listens for TLS, with the certificates that Ingresses name. Default: nowhere.
+    #[arg(long, env = "SERIN_HTTPS", value_name = "ADDR")]
+    https: Option<SocketAddr>,
+    #[command(flatten)]
+    tls: TlsOptions,
     #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
@@ -101,6 +106,7 @@ impl Options {
 pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let mut proxy = serin_proxy::Settings { decision_header: options.decision_header, ..serin_proxy::Settings::new(options.http) };
     options.proxy.apply(&mut proxy)?;
+    options.tls.apply(options.https, Some(443), &mut proxy);
     let settings = Settings {
         proxy,
         admin: options.admin,
@@ -112,10 +118,11 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         counters_allow: options.counters_allow.clone(),
         secrets: Reach { only: options.named_secrets() },
         outside: options.outside.read(),
+        default_tls_secret: options.tls.default_secret(),
         times: lease::Times::default(),
     };
     let mut replica = cluster::start(settings).await?;
-    tracing::info!(http = %replica.http(), admin = %replica.admin(), "serving");
+    tracing::info!(http = %replica.http(), https = ?replica.https(), admin = %replica.admin(), "serving");
     tokio::select! {
         told = until_told_to_stop() => told?,
         error = replica.failed() => return Err(error),

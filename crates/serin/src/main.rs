@@ -40,7 +40,7 @@ enum Command {
     /// One replica in a cluster: watches, compiles, serves, and leads when elected.
     Controller(Box<controller::Options>),
     /// Serves a folder of manifests, without a cluster.
-    Standalone(standalone::Options),
+    Standalone(Box<standalone::Options>),
     /// Prints the CustomResourceDefinitions.
     Crds,
     /// Validates manifests with the rules of the API server and serin's own. Exit code: 0 when there is no finding, else 1.

@@ -3,7 +3,7 @@
 use crate::log::LogFormat;
 use anyhow::Context;
 use clap::Args;
-use serin_compiler::AllowedHosts;
+use serin_compiler::{AllowedHosts, Key};
 use serin_controller::outside::Outside;
 use serin_controller::standalone::{self, Settings};
 use serin_proxy::{AccessLog, ClientIp, ClientIpFrom, OriginTls};
@@ -35,10 +35,59 @@ pub(crate) struct Options {
     /// Keeps uid, creation, commands and status of releases over a restart.
     #[arg(long, env = "SERIN_STATE", value_name = "FILE")]
     state: Option<PathBuf>,
+    /// Where the proxy listens for TLS, with the certificates that Ingresses name. Default: nowhere.
+    #[arg(long, env = "SERIN_HTTPS", value_name = "ADDR")]
+    https: Option<SocketAddr>,
+    #[command(flatten)]
+    tls: TlsOptions,
     #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
     pub(crate) proxy: ProxyOptions,
+}
+
+/// What an operator says of TLS towards clients.
+#[derive(Debug, Args)]
+pub(crate) struct TlsOptions {
+    /// The Secret whose certificate is shown to clients that ask for a host without one, or for none. Without it they are refused, by the alert
+    /// unrecognized_name. Default: none.
+    #[arg(long, env = "SERIN_DEFAULT_TLS_SECRET", value_name = "NAMESPACE/NAME", value_parser = secret)]
+    default_tls_secret: Option<Key>,
+    /// Sends requests that come without TLS to the same place with it, for hosts that have a certificate. An Ingress says otherwise by its
+    /// annotation serin.dev/https-redirect. Challenges of ACME are always served.
+    #[arg(long, env = "SERIN_HTTPS_REDIRECT")]
+    https_redirect: bool,
+    /// The port of TLS as clients know it. Default: 443 in a cluster, else that of --https.
+    #[arg(long, env = "SERIN_HTTPS_PORT", value_name = "PORT")]
+    https_port: Option<u16>,
+    /// For how many seconds browsers that came by TLS ask for the host by nothing else (Strict-Transport-Security). Default: not said.
+    #[arg(long, env = "SERIN_HSTS", value_name = "SECONDS")]
+    hsts: Option<u32>,
+    /// Speaks HTTP/2 without TLS too, with clients that begin with it (prior knowledge).
+    #[arg(long, env = "SERIN_HTTP2_PRIOR_KNOWLEDGE")]
+    http2_prior_knowledge: bool,
+}
+
+impl TlsOptions {
+    /// `port`: that of TLS where none is said; `None`: the one that is listened on.
+    pub(crate) fn apply(&self, https: Option<SocketAddr>, port: Option<u16>, settings: &mut serin_proxy::Settings) {
+        settings.https = https;
+        settings.https_redirect = self.https_redirect;
+        // Somebody else speaks TLS, where clients look for it first.
+        let port = if https.is_none() { Some(443) } else { port };
+        settings.https_port = self.https_port.or(port);
+        settings.hsts = self.hsts;
+        settings.http2_prior_knowledge = self.http2_prior_knowledge;
+    }
+
+    pub(crate) fn default_secret(&self) -> Option<Key> {
+        self.default_tls_secret.clone()
+    }
+}
+
+fn secret(text: &str) -> Result<Key, String> {
+    let parts = text.split_once('/').filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty() && !name.contains('/'));
+    parts.map(|(namespace, name)| Key::new(namespace, name)).ok_or_else(|| "use NAMESPACE/NAME".to_owned())
 }
 
 /// What an operator says of hosts outside the cluster.
@@ -115,12 +164,15 @@ fn network(text: &str) -> Result<ipnet::IpNet, String> {
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let (admin, state, outside) = (options.admin, options.state.clone(), options.outside.read());
-    let mut settings = Settings { admin, state, outside, ..Settings::new(&options.manifests, options.http) };
+    let default_tls_secret = options.tls.default_secret();
+    let mut settings = Settings { admin, state, outside, default_tls_secret, ..Settings::new(&options.manifests, options.http) };
     options.proxy.apply(&mut settings.proxy)?;
+    options.tls.apply(options.https, None, &mut settings.proxy);
     let standalone = standalone::start(settings).await?;
     let (http, admin) = (standalone.http(), standalone.admin());
     // For whoever asked for port 0, and for the eye. Nobody may be reading.
-    let _ = writeln!(std::io::stdout(), "http   http://{http}\nadmin  http://{admin}  (serin watch --admin {admin})");
+    let https = standalone.https().map(|https| format!("https  https://{https}\n")).unwrap_or_default();
+    let _ = writeln!(std::io::stdout(), "http   http://{http}\n{https}admin  http://{admin}  (serin watch --admin {admin})");
     tracing::info!(%http, %admin, "serving {}", options.manifests.display());
     until_told_to_stop().await?;
     tracing::info!("stopping: requests under way are finished");

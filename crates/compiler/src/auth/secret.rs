@@ -18,6 +18,11 @@ impl SecretData {
         data.extend(secret.string_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes())));
         Self(data)
     }
+
+    /// The value of one key.
+    pub(crate) fn value(&self, key: &str) -> Option<&[u8]> {
+        self.0.get(key).map(Vec::as_slice)
+    }
 }
 
 impl fmt::Debug for SecretData {

@@ -34,6 +34,7 @@ fn each_case_compiles_to_its_golden() -> io::Result<()> {
             classes: BTreeSet::new(),
             external_hosts: ["*.example", "203.0.113.0/24"].map(|text| text.parse().expect("a pattern")).into(),
             outbound: vec!["id.example".parse().expect("a pattern")],
+            default_tls_secret: None,
             api_server: vec!["203.0.113.9".parse().expect("an address")],
         };
         let compiled = compile(&objects(&text, &options), &options);

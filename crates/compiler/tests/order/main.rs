@@ -24,6 +24,7 @@ const OPTIONS: Options = Options {
     classes: BTreeSet::new(),
     external_hosts: Vec::new(),
     outbound: Vec::new(),
+    default_tls_secret: None,
     api_server: Vec::new(),
 };
 

@@ -8,10 +8,11 @@ use super::{ServerClock, client, events::Events, lease, watch, writer::StatusWri
 use crate::engine::Engine;
 use crate::key_sets::KeySets;
 use crate::outside::Outside;
+use crate::standalone::listening;
 use crate::update::Update;
 use crate::{admin, run};
 use anyhow::Context;
-use serin_compiler::Options;
+use serin_compiler::{Key, Options};
 use serin_proxy::Proxy;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -50,6 +51,8 @@ pub struct Settings {
     pub secrets: Reach,
     /// Hosts outside the cluster.
     pub outside: Outside,
+    /// The Secret of the certificate that is shown for hosts without one.
+    pub default_tls_secret: Option<Key>,
     /// The durations of the election.
     pub times: lease::Times,
 }
@@ -75,9 +78,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let api_server = addresses_of(&config.cluster_url).await;
     let names = settings.outside.names();
     let client = client(config)?;
-    let listen = settings.proxy.listen;
+    let listen = listening(&settings.proxy);
     let key_sets = KeySets::new(false, settings.proxy.origin_tls.clone());
-    let proxy = Arc::new(Proxy::start(settings.proxy).with_context(|| format!("--http {listen}"))?);
+    let proxy = Arc::new(Proxy::start(settings.proxy).context(listen)?);
     let listener = TcpListener::bind(settings.admin).await.with_context(|| format!("--admin {}", settings.admin))?;
     let (http, admin) = (proxy.local_addr(), listener.local_addr()?);
 
@@ -121,8 +124,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let serves = Arc::clone(&proxy);
     let controller = tokio::spawn(async move {
         let (external_hosts, outbound) = (settings.outside.allowed, settings.outside.called);
-        let classes = settings.classes;
-        let mut engine = Engine::new(Options { own_namespace, standalone: false, classes, external_hosts, outbound, api_server });
+        let (classes, default_tls_secret) = (settings.classes, settings.default_tls_secret);
+        let mut engine =
+            Engine::new(Options { own_namespace, standalone: false, classes, external_hosts, outbound, default_tls_secret, api_server });
         if let Some(boot) = boot {
             engine.has_peers(&boot);
         }
@@ -148,6 +152,11 @@ impl Replica {
     /// Where the proxy listens.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where the proxy listens for TLS, if it does.
+    pub fn https(&self) -> Option<SocketAddr> {
+        self.proxy.https_addr()
     }
 
     /// Where the admin port listens.

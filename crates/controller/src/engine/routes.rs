@@ -115,6 +115,7 @@ mod tests {
             host: HostMatch::Exact("shop.example".into()),
             path: PathMatch::Prefix(path.into()),
             backend: None,
+            https_redirect: None,
             auth: config::Auth::None,
             releases: Vec::new(),
         };

@@ -8,7 +8,7 @@ const LONGEST: usize = 255;
 
 /// Whether this is a host with an optional port: a name, an IPv4 address or an IPv6 address in brackets. No userinfo, no percent
 /// encoding, no empty label but the root's, no empty port.
-pub(super) fn valid(authority: &[u8]) -> bool {
+pub(crate) fn valid(authority: &[u8]) -> bool {
     let (host, port) = match authority.iter().position(|b| *b == b']') {
         Some(end) => authority.split_at(end + 1),
         None => authority.split_at(authority.iter().position(|b| *b == b':').unwrap_or(authority.len())),

@@ -1,5 +1,6 @@
 //! A client's connection, as hyper gets to see it: only what the gate let through.
 
+use super::ClientStream;
 use super::deadline::Deadline;
 use crate::gate::stream::{Event, Requests};
 use crate::gate::{self, Fault};
@@ -12,7 +13,6 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// What hyper gets in place of a bad head. The verdict beside it makes the service answer, and the connection closes behind that.
@@ -41,6 +41,10 @@ pub(crate) struct Connection {
     ahead: Cell<bool>,
     /// A request of this connection asked for another protocol.
     upgrade: Cell<bool>,
+    /// The head of the response was given to hyper, and its body waits for a client that takes nothing. Only of a stream of HTTP/2.
+    offered: Cell<bool>,
+    /// How often that was said.
+    offers: Cell<u32>,
     /// Whoever reads, while the next request is there and waits for the end of the response.
     reader: Cell<Option<Waker>>,
 }
@@ -58,8 +62,8 @@ pub(crate) enum Refusal {
 
 /// The gate about a client's socket. hyper reads and writes through it.
 #[derive(Debug)]
-pub(crate) struct ClientIo {
-    stream: TcpStream,
+pub(crate) struct ClientIo<S> {
+    stream: S,
     connection: Rc<Connection>,
     timeouts: Timeouts,
     gate: Requests,
@@ -70,6 +74,8 @@ pub(crate) struct ClientIo {
     released: usize,
     read: Deadline,
     write: Deadline,
+    /// How far the stream was when a write began to wait.
+    written: u64,
     /// Bytes may have come that nobody will read.
     unread: bool,
     /// The writing half is closed.
@@ -123,6 +129,32 @@ impl Connection {
         self.upgrade.get()
     }
 
+    /// A stream's head is refused; the answer says so.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.verdict.set(Some(refusal));
+    }
+
+    /// A stream's body is broken off.
+    pub(crate) fn break_off(&self, refusal: Refusal) {
+        self.broken.set(Some(refusal));
+    }
+
+    /// The response is there for the client to take, or not: then it is the origin that is waited for.
+    pub(crate) fn offer(&self, is_there: bool) {
+        self.offered.set(is_there);
+        self.offers.set(self.offers.get().wrapping_add(1));
+    }
+
+    /// Whether a response waits for the client to take it.
+    pub(crate) fn is_offered(&self) -> bool {
+        self.offered.get()
+    }
+
+    /// Another number whenever that was looked at anew.
+    pub(crate) fn offers(&self) -> u32 {
+        self.offers.get()
+    }
+
     /// The whole response was given to hyper.
     pub(crate) fn answered(&self) {
         self.answered.set(Some(Instant::now()));
@@ -142,9 +174,16 @@ impl Connection {
     }
 }
 
-impl ClientIo {
-    /// Of a connection that was accepted at `since`.
-    pub(crate) fn new(stream: TcpStream, connection: Rc<Connection>, timeouts: Timeouts, limits: gate::Limits, since: Instant) -> Self {
+impl<S: ClientStream> ClientIo<S> {
+    /// Of a connection on which these bytes came since `since`.
+    pub(crate) fn new(
+        stream: S,
+        held: BytesMut,
+        connection: Rc<Connection>,
+        timeouts: Timeouts,
+        limits: gate::Limits,
+        since: Instant,
+    ) -> Self {
         let mut read = Deadline::default();
         read.start_at(since, timeouts.header);
         Self {
@@ -153,10 +192,11 @@ impl ClientIo {
             timeouts,
             gate: Requests::new(limits),
             phase: Phase::Idle,
-            held: BytesMut::new(),
+            held,
             released: 0,
             read,
             write: Deadline::default(),
+            written: 0,
             unread: false,
             shut: false,
         }
@@ -286,7 +326,7 @@ impl ClientIo {
     ///
     /// # Errors
     /// When that request did not, or is not over.
-    pub(crate) fn into_tunnel(mut self) -> Result<(TcpStream, BytesMut), Fault> {
+    pub(crate) fn into_tunnel(mut self) -> Result<(S, BytesMut), Fault> {
         // What came before the origin agreed was looked for at that moment.
         self.gate.tunnel(&[])?;
         Ok((self.stream, self.held))
@@ -315,12 +355,17 @@ impl ClientIo {
             self.write.stop();
             return written;
         }
+        // By TLS a piece is taken before it goes out, so what is left of it may wait while the client takes some.
+        let moved = self.stream.written();
+        if std::mem::replace(&mut self.written, moved) != moved {
+            self.write.stop();
+        }
         self.write.keep(self.timeouts.write_idle);
         self.write.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl AsyncRead for ClientIo {
+impl<S: ClientStream> AsyncRead for ClientIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.released == 0 {
             ready!(self.advance(cx))?;
@@ -333,7 +378,7 @@ impl AsyncRead for ClientIo {
     }
 }
 
-impl AsyncWrite for ClientIo {
+impl<S: ClientStream> AsyncWrite for ClientIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.poll_write_idle(written, cx)
@@ -349,7 +394,8 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.poll_write_idle(flushed, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

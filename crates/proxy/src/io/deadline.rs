@@ -42,6 +42,11 @@ impl Deadline {
         self.due = None;
     }
 
+    /// Whether a wait is under way.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.due.is_some()
+    }
+
     /// Ready when the wait is over; never ready while there is none.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };

@@ -2,11 +2,11 @@
 
 use super::{Stream, head};
 use crate::forward::{self, Arrival};
-use crate::io;
+use crate::io::{self, RequestBody};
 use bytes::{Buf, Bytes};
 use h2::{Reason, SendStream};
 use http::{HeaderName, Method, Request, header, request::Parts};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Frame};
 use std::io::{IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -26,7 +26,7 @@ pub(crate) struct Upload {
     piece: Bytes,
     /// What ends that piece.
     end: &'static [u8],
-    body: Option<Incoming>,
+    body: Option<RequestBody>,
     chunked: bool,
     written: u64,
     /// A byte of a response came.
@@ -60,7 +60,7 @@ pub(super) enum Sending {
 
 impl Upload {
     /// A request whose head is the one that the origin gets. Of its trailers those `withheld` stay behind.
-    pub(crate) fn new(parts: &Parts, arrival: &Arrival<'_>, body: Incoming, withheld: Vec<HeaderName>) -> Self {
+    pub(crate) fn new(parts: &Parts, arrival: &Arrival<'_>, body: RequestBody, withheld: Vec<HeaderName>) -> Self {
         let body = Some(body).filter(|body| !body.is_end_stream());
         let chunked = body.is_some() && !parts.headers.contains_key(header::CONTENT_LENGTH);
         Self {

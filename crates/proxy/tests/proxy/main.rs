@@ -12,8 +12,10 @@ mod duplex;
 mod framing;
 #[path = "../gate/support.rs"]
 mod gate;
+mod http2;
 mod http2_origin;
 mod http2_origins;
+mod https;
 mod limits;
 #[path = "../gate/mutate.rs"]
 mod mutate;

@@ -68,6 +68,7 @@ pub(crate) fn route(prefix: &str, backend: usize, releases: Vec<RouteRelease>) -
         host: HostMatch::Any,
         path: PathMatch::Prefix(prefix.into()),
         backend: Some(backend),
+        https_redirect: None,
         auth: Auth::None,
         releases,
     }

@@ -7,8 +7,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_tim
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serin_proxy::{OriginTls, Proxy, Settings, Timeouts};
-use serin_routing::Config;
 use serin_routing::config::{Backend, Protocol, Tls};
+use serin_routing::{Certificate, Config};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
@@ -16,18 +16,26 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Who issues certificates.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    root: CertificateDer<'static>,
+    pub(crate) root: CertificateDer<'static>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root = params.self_signed(&key).expect("a root").der().clone();
         Self { issuer: Issuer::new(params, key), root }
+    }
+
+    /// What is served to clients for these names.
+    pub(crate) fn certificate(&self, names: &[&str]) -> Arc<Certificate> {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).expect("parameters");
+        let chain = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
+        Arc::new(Certificate::from_pem(chain.as_bytes(), key.serialize_pem().as_bytes()).expect("a certificate with its key"))
     }
 
     /// A server whose certificate is for these names.

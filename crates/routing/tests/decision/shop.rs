@@ -24,6 +24,7 @@ pub(crate) fn table(releases: usize) -> Table {
         host: HostMatch::Exact(host(n)),
         path: PathMatch::Prefix(format!("/{n}")),
         backend: Some(0),
+        https_redirect: None,
         auth: Auth::None,
         releases: (n < releases).then_some(RouteRelease { release: n, stable: Some(0), canary: Some(1) }).into_iter().collect(),
     };
@@ -31,7 +32,7 @@ pub(crate) fn table(releases: usize) -> Table {
         routes: (0..ROUTES).map(route).collect(),
         backends: vec![backend("shop/a:80".into()), backend("shop/b:80".into())],
         releases: (0..releases).map(release).collect(),
-        policies: Vec::new(),
+        ..Config::default()
     };
     Table::new(config, &mut Policies::default())
 }

@@ -19,7 +19,7 @@ fn route(text: &str) -> Route {
         Some(path) => PathMatch::Exact(path.into()),
         None => PathMatch::Prefix(path.into()),
     };
-    Route { object: text.into(), host, path, backend: None, auth: Default::default(), releases: Vec::new() }
+    Route { object: text.into(), host, path, backend: None, https_redirect: None, auth: Default::default(), releases: Vec::new() }
 }
 
 fn table(routes: impl IntoIterator<Item = Route>) -> Table {

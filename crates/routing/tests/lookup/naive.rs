@@ -36,7 +36,7 @@ fn path_match() -> impl Strategy<Value = PathMatch> {
 fn routes() -> impl Strategy<Value = Vec<Route>> {
     let one = (host_match(), path_match()).prop_map(|(host, path)| {
         let object = format!("{host:?} {path:?}");
-        Route { object, host, path, backend: None, auth: Default::default(), releases: Vec::new() }
+        Route { object, host, path, backend: None, https_redirect: None, auth: Default::default(), releases: Vec::new() }
     });
     prop::collection::vec(one, 0..24)
 }

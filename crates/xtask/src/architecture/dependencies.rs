@@ -16,6 +16,7 @@ const HELD_BACK: &[(&str, &str)] = &[
     ("getrandom", "0.3 by ahash of kube-runtime and of its serde-saphyr"),
     ("granit-parser", "0.0.7 by kube-client's serde-saphyr"),
     ("hashbrown", "0.16 by kube-runtime, 0.17 by indexmap"),
+    ("pem", "3 by kube-client, 4 by rcgen, in tests only"),
     ("serde-saphyr", "0.0.29 by kube-client"),
     ("syn", "2 by kube-derive and tracing-attributes, 3 by the derives of serde, clap and tokio"),
     ("thiserror", "1 by kube-cel's cel, in tests only"),

@@ -45,6 +45,7 @@ impl Site {
             releases: vec![to_canary],
             policies: vec![Arc::new(policy)],
             backends: backends(SocketAddr::from(([127, 0, 0, 1], 9)), SocketAddr::from(([127, 0, 0, 1], 9))),
+            ..Config::default()
         }
     }
 
