@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod node_commands;
+mod shipped;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ enum Arguments {
     Kubernetes,
     #[cfg(target_os = "linux")]
     Deploy(DeployArguments),
+    Image(shipped::Arguments),
 }
 
 /// Serves HTTP/1.1, and HTTP/2 without TLS, until it is told to end; then it finishes what is under way. /ws is a WebSocket that says back
@@ -140,6 +142,7 @@ fn main() -> ExitCode {
         Arguments::Kubernetes => kubernetes(),
         #[cfg(target_os = "linux")]
         Arguments::Deploy(arguments) => deploy(&arguments),
+        Arguments::Image(arguments) => shipped::image(&arguments).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("testkit: {error:#}");

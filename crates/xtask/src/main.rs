@@ -3,6 +3,7 @@
 mod architecture;
 mod bench;
 mod generate;
+mod image;
 mod run;
 mod testkit;
 mod tiers;
@@ -17,6 +18,9 @@ const USAGE: &str = "usage: cargo xtask <command>
   cluster [--name NAME] up | down | status | kubectl ARGUMENT... | load-image TAR | build
                            a real node with pods, in a network namespace of this machine; up builds the images that it is born with,
                            and build does that alone
+  image [--name NAME] [--out FOLDER] [--profile PROFILE] [--check]
+                           the static program that ships, its SBOM, and an archive and a root folder of their image; --check builds them
+                           again from a copy elsewhere, and fails unless each byte is the same
   generate                 writes what is generated: crds/, docs/reference.md, what the chart has of them, deploy/argocd/argocd-cm.yaml
   bench [--rounds N] [--seconds N] [--serin PROGRAM] [--against PROGRAM]
                            measures serin, nginx and haproxy in turns, and how fast a change is served; docs/benchmarks.md explains
@@ -34,6 +38,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["test", words @ ..] => test(words),
+        ["image", words @ ..] => match image::Options::parse(words) {
+            Ok(options) => done(image::run(&options)),
+            Err(error) => mistake(&format!("{error:#}")),
+        },
         ["generate"] => done(generate::generate()),
         ["bench", words @ ..] => match bench::Options::parse(words) {
             Ok(options) => done(bench::run(&options)),
@@ -58,8 +66,9 @@ fn test(words: &[&str]) -> ExitCode {
     if let Some(unknown) = options.iter().find(|option| **option != "--long") {
         return mistake(&format!("no option {unknown}"));
     }
-    match tiers::chosen(&names) {
-        Ok(chosen) if tiers::test(&chosen, !options.is_empty()) => ExitCode::SUCCESS,
+    let long = !options.is_empty();
+    match tiers::chosen(&names, long) {
+        Ok(chosen) if tiers::test(&chosen, long) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(unknown) => mistake(&format!("no tier {unknown}")),
     }

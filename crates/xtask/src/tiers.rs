@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, passes};
-use crate::{architecture, testkit};
+use crate::{architecture, image, testkit};
 
 /// What came of a tier that did not fail.
 pub(crate) enum Outcome {
@@ -20,29 +20,38 @@ pub(crate) struct Tier {
     name: &'static str,
     /// The flag asks for the long forms of the tests.
     run: fn(bool) -> Result<Outcome>,
+    /// It has no short form: it runs with `--long`, or when it is named.
+    only_long: bool,
 }
 
 const TIERS: &[Tier] = &[
-    Tier { name: "format", run: |_| format() },
-    Tier { name: "architecture", run: |_| architecture::check().map(|()| Outcome::Passed) },
-    Tier { name: "lint", run: |_| lint() },
-    Tier { name: "test", run: test_in_process },
-    Tier { name: "docs", run: |_| docs() },
-    Tier { name: "api-server", run: testkit::api_server },
-    Tier { name: "node", run: testkit::node },
+    short("format", |_| format()),
+    short("architecture", |_| architecture::check().map(|()| Outcome::Passed)),
+    short("lint", |_| lint()),
+    short("test", test_in_process),
+    short("docs", |_| docs()),
+    short("api-server", testkit::api_server),
+    short("node", testkit::node),
+    Tier { name: "image", run: image::tier, only_long: true },
 ];
+
+const fn short(name: &'static str, run: fn(bool) -> Result<Outcome>) -> Tier {
+    Tier { name, run, only_long: false }
+}
 
 /// Every tier's name, in order.
 pub(crate) fn names() -> Vec<&'static str> {
     TIERS.iter().map(|tier| tier.name).collect()
 }
 
-/// The tiers of these names in the order of the table, all when none is named; the error is the first name that no tier has.
-pub(crate) fn chosen(names: &[&str]) -> Result<Vec<&'static Tier>, String> {
+/// The tiers of these names in the order of the table; when none is named all, those without a short form only with `long`. The error is the
+/// first name that no tier has.
+pub(crate) fn chosen(names: &[&str], long: bool) -> Result<Vec<&'static Tier>, String> {
     if let Some(unknown) = names.iter().find(|name| TIERS.iter().all(|tier| tier.name != **name)) {
         return Err((*unknown).to_owned());
     }
-    Ok(TIERS.iter().filter(|tier| names.is_empty() || names.contains(&tier.name)).collect())
+    let wanted = |tier: &&Tier| if names.is_empty() { long || !tier.only_long } else { names.contains(&tier.name) };
+    Ok(TIERS.iter().filter(wanted).collect())
 }
 
 /// Runs these tiers, all of them even when one fails, so that one run shows all there is to mend. True when none failed.
@@ -173,12 +182,15 @@ mod tests {
     #[test]
     fn named_tiers_keep_the_order_of_the_table() {
         let names = |chosen: Vec<&Tier>| chosen.iter().map(|tier| tier.name).collect::<Vec<_>>();
-        assert_eq!(chosen(&["docs", "format"]).map(names), Ok(vec!["format", "docs"]));
-        assert_eq!(chosen(&[]).map(|all| all.len()), Ok(TIERS.len()));
+        assert_eq!(chosen(&["docs", "format"], false).map(names), Ok(vec!["format", "docs"]));
+        assert_eq!(chosen(&[], true).map(|all| all.len()), Ok(TIERS.len()));
+        let short = chosen(&[], false).map(names).unwrap_or_default();
+        assert_eq!((short.len(), short.contains(&"image")), (TIERS.len() - 1, false));
+        assert_eq!(chosen(&["image"], false).map(names), Ok(vec!["image"]));
     }
 
     #[test]
     fn an_unknown_tier_is_named() {
-        assert_eq!(chosen(&["format", "speed"]).err().as_deref(), Some("speed"));
+        assert_eq!(chosen(&["format", "speed"], true).err().as_deref(), Some("speed"));
     }
 }
