@@ -48,6 +48,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 
+{{/* The Service whose addresses Ingresses show, as NAMESPACE/NAME. */}}
+{{- define "serin.published" -}}
+{{- default (printf "%s/%s" .Release.Namespace (include "serin.fullname" .)) .Values.publishService -}}
+{{- end -}}
+
 {{/* The options of `serin controller` that values have, each by its own name. */}}
 {{- define "serin.arguments" -}}
 - controller
@@ -56,6 +61,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- with .Values.watchNamespaces }}
 - --watch-namespaces={{ join "," . }}
 {{- end }}
+{{- with .Values.secretNames }}
+- --secret-names={{ join "," . }}
+{{- end }}
+{{- with .Values.ingressClass }}
+- --ingress-class={{ join "," . }}
+{{- end }}
+{{- if .Values.publishAddress }}
+- --publish-address={{ join "," .Values.publishAddress }}
+{{- else }}
+- --publish-service={{ include "serin.published" . }}
+{{- end }}
+- --peers-service={{ .Release.Namespace }}/{{ include "serin.fullname" . }}-admin
+{{- with .Values.countersAllow }}
+- --counters-allow={{ join "," . }}
+{{- end }}
 {{- with .Values.trustedProxies }}
 - --trusted-proxies={{ join "," . }}
 - --client-ip-from={{ $.Values.clientIpFrom }}
@@ -63,6 +83,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- with .Values.workers }}
 - --workers={{ . | int }}
 {{- end }}
+- --log-format={{ .Values.logFormat }}
 - --access-log={{ .Values.accessLog }}
 {{- if .Values.decisionHeader }}
 - --decision-header
@@ -90,6 +111,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "serin.checked" -}}
 {{- if and (or .Values.hostPorts.http .Values.hostPorts.https) (ne .Values.kind "DaemonSet") -}}
 {{- fail "hostPorts is for kind DaemonSet: two replicas on one node cannot have the same port" -}}
+{{- end -}}
+{{- if and .Values.publishService .Values.publishAddress -}}
+{{- fail "publishService and publishAddress exclude each other" -}}
+{{- end -}}
+{{- range .Values.secretNames -}}
+{{- if and $.Values.watchNamespaces (not (has (dir .) $.Values.watchNamespaces)) -}}
+{{- fail (printf "secretNames has %s, but watchNamespaces has no %s" . (dir .)) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (ne .Values.clientIpFrom "xff") (not .Values.trustedProxies) -}}
 {{- fail "clientIpFrom is for trustedProxies: say with it whose word is believed" -}}

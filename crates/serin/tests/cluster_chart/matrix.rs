@@ -17,7 +17,7 @@ const OPERATORS: [&str; 2] = ["ServiceMonitor", "PrometheusRule"];
 pub(crate) const OPTIONS: &str = include_str!("values/options.yaml");
 
 /// What it is about, and the values.
-const COMBINATIONS: [(&str, &str); 17] = [
+const COMBINATIONS: [(&str, &str); 19] = [
     ("the defaults", "{}"),
     ("a DaemonSet on ports of its nodes", "{kind: DaemonSet, hostPorts: {http: 80, https: 443}, service: {type: ClusterIP}}"),
     ("a DaemonSet behind a balancer", "{kind: DaemonSet, tolerations: [{operator: Exists}]}"),
@@ -34,6 +34,8 @@ const COMBINATIONS: [(&str, &str); 17] = [
           networkPolicy: {adminFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}}",
     ),
     ("every option", OPTIONS),
+    ("named Secrets of all namespaces", "{secretNames: [shop/alice-key, blog/jwks, shop/bob-key]}"),
+    ("addresses of a Service elsewhere, for some namespaces", "{watchNamespaces: [shop], publishService: blog/balancer}"),
     ("ports of the nodes", "{service: {type: NodePort, httpNodePort: 30080, httpsNodePort: 30443, externalTrafficPolicy: Local}}"),
     ("addresses outside", "{service: {type: ClusterIP, externalIPs: [192.0.2.7]}}"),
     (

@@ -84,6 +84,10 @@ fn serin_for_some_namespaces_has_no_rights_in_others() -> Result<()> {
             assert_eq!(may(&cluster, &serin, verb, what, namespace)?, watched, "{verb} {what} in {namespace}");
         }
     }
+    assert!(may(&cluster, &serin, "create", "tokenreviews.authentication.k8s.io", "")?);
+    assert!(may(&cluster, &serin, "list", "endpointslices.discovery.k8s.io", NAMESPACE)?, "the other replicas");
+    assert!(may(&cluster, &serin, "watch", "services/serin", NAMESPACE)?, "where it is reached");
+    assert!(may(&cluster, &serin, "patch", "ingresses.networking.k8s.io/status", "shop")?);
     assert!(may(&cluster, &serin, "list", "ingressclasses.networking.k8s.io", "")?);
     assert!(may(&cluster, &serin, "patch", "canaryreleases.serin.dev/status", "shop")?);
     assert!(may(&cluster, &serin, "update", "leases.coordination.k8s.io/serin", NAMESPACE)?);
@@ -103,6 +107,30 @@ fn serin_for_some_namespaces_has_no_rights_in_others() -> Result<()> {
     install(&cluster, "{}")?;
     for (verb, what) in asked {
         assert!(may(&cluster, &serin, verb, what, "other")?, "by default it watches all namespaces: {verb} {what}");
+    }
+    Ok(())
+}
+
+#[test]
+fn serin_with_named_secrets_may_read_these_and_no_other() -> Result<()> {
+    let cluster = Cluster::start()?;
+    prepared(&cluster)?;
+    let serin = format!("system:serviceaccount:{NAMESPACE}:serin");
+    for values in
+        ["{secretNames: [shop/alice-key, blog/jwks]}", "{secretNames: [shop/alice-key, blog/jwks], watchNamespaces: [shop, blog]}"]
+    {
+        install(&cluster, values)?;
+        for namespace in ["shop", "blog", "other", NAMESPACE] {
+            for name in ["alice-key", "jwks", "other"] {
+                let named = matches!((namespace, name), ("shop", "alice-key") | ("blog", "jwks"));
+                for verb in ["list", "watch"] {
+                    assert_eq!(may(&cluster, &serin, verb, &format!("secrets/{name}"), namespace)?, named, "{verb} {namespace}/{name}");
+                }
+                assert!(!may(&cluster, &serin, "get", &format!("secrets/{name}"), namespace)?, "get is not used");
+            }
+            assert!(!may(&cluster, &serin, "list", "secrets", namespace)?, "all of {namespace}");
+        }
+        assert!(may(&cluster, &serin, "list", "services", "shop")?, "what it routes by it reads as before");
     }
     Ok(())
 }

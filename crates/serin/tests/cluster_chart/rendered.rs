@@ -45,7 +45,7 @@ fn started(documents: &[Value]) -> Result<(Vec<String>, BTreeMap<String, String>
 #[test]
 fn the_binary_takes_the_arguments_of_the_pod() -> Result<()> {
     let [helm, _] = Helm::both()?;
-    for (values, fewest) in [("{}", 5), (OPTIONS, 13)] {
+    for (values, fewest) in [("{}", 8), (OPTIONS, 18)] {
         let (arguments, variables) = started(&objects(&helm, values)?)?;
         ensure!(arguments.len() > fewest, "{arguments:?}");
         let local =
