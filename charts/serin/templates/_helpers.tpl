@@ -53,16 +53,29 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default (printf "%s/%s" .Release.Namespace (include "serin.fullname" .)) .Values.publishService -}}
 {{- end -}}
 
+{{/* The Secrets that have a right of their own, as NAMESPACE/NAME with commas between: those that are named, and the default certificate where no
+other right has it. */}}
+{{- define "serin.secrets" -}}
+{{- $names := .Values.secretNames -}}
+{{- with .Values.defaultTlsSecret -}}
+{{- if or $names (and $.Values.watchNamespaces (not (has (dir .) $.Values.watchNamespaces))) -}}
+{{- $names = append $names . | uniq -}}
+{{- end -}}
+{{- end -}}
+{{- join "," $names -}}
+{{- end -}}
+
 {{/* The options of `serin controller` that values have, each by its own name. */}}
 {{- define "serin.arguments" -}}
 - controller
 - --http={{ .Values.listen }}:8080
+- --https={{ .Values.listen }}:8443
 - --admin={{ .Values.listen }}:9901
 {{- with .Values.watchNamespaces }}
 - --watch-namespaces={{ join "," . }}
 {{- end }}
-{{- with .Values.secretNames }}
-- --secret-names={{ join "," . }}
+{{- if .Values.secretNames }}
+- --secret-names={{ include "serin.secrets" . }}
 {{- end }}
 {{- with .Values.ingressClass }}
 - --ingress-class={{ join "," . }}
@@ -75,6 +88,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - --peers-service={{ .Release.Namespace }}/{{ include "serin.fullname" . }}-admin
 {{- with .Values.countersAllow }}
 - --counters-allow={{ join "," . }}
+{{- end }}
+{{- with .Values.defaultTlsSecret }}
+- --default-tls-secret={{ . }}
+{{- end }}
+{{- if .Values.httpsRedirect }}
+- --https-redirect
+{{- end }}
+- --https-port={{ default .Values.service.httpsPort .Values.httpsPort | int }}
+{{- if not (kindIs "invalid" .Values.hsts) }}
+- --hsts={{ .Values.hsts | int }}
+{{- end }}
+{{- if .Values.http2PriorKnowledge }}
+- --http2-prior-knowledge
 {{- end }}
 {{- with .Values.trustedProxies }}
 - --trusted-proxies={{ join "," . }}
@@ -114,11 +140,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- if and .Values.publishService .Values.publishAddress -}}
 {{- fail "publishService and publishAddress exclude each other" -}}
-{{- end -}}
-{{- range .Values.secretNames -}}
-{{- if and $.Values.watchNamespaces (not (has (dir .) $.Values.watchNamespaces)) -}}
-{{- fail (printf "secretNames has %s, but watchNamespaces has no %s" . (dir .)) -}}
-{{- end -}}
 {{- end -}}
 {{- if and (ne .Values.clientIpFrom "xff") (not .Values.trustedProxies) -}}
 {{- fail "clientIpFrom is for trustedProxies: say with it whose word is believed" -}}

@@ -6,16 +6,28 @@ use serde_json::{Value, json};
 use serin_testkit::cluster::Cluster;
 use serin_testkit::manifests;
 
-/// Whether this user may; `kubectl auth can-i` asks by SubjectAccessReview. It takes what follows a slash for a name, unless it is told.
-fn may(cluster: &Cluster, user: &str, verb: &str, what: &str, namespace: &str) -> Result<bool> {
-    let (kind, part) = what.split_once("/status").map_or((what, ""), |(kind, _)| (kind, "status"));
-    let subresource = format!("--subresource={part}");
-    let output = cluster.kubectl(&["auth", "can-i", verb, kind, &subresource, "-n", namespace, "--as", user], "")?;
-    match output.stdout.trim() {
-        "yes" => Ok(true),
-        "no" => Ok(false),
-        _ => anyhow::bail!("can-i: {}{}", output.stdout, output.stderr),
-    }
+/// What someone wants to do: verb, what (`KIND.GROUP`, then `:PART` of it, then `/NAME`), and the namespace; none for what belongs to none.
+type Want<'a> = (&'a str, String, &'a str);
+
+/// What of this the user may, asked by SubjectAccessReview, all at once.
+fn allowed<'a>(cluster: &Cluster, user: &str, wants: &[Want<'a>]) -> Result<Vec<Want<'a>>> {
+    let reviews: Vec<Value> = wants
+        .iter()
+        .map(|(verb, what, namespace)| {
+            let (kind, name) = what.split_once('/').unwrap_or((what, ""));
+            let (kind, part) = kind.split_once(':').unwrap_or((kind, ""));
+            let (resource, group) = kind.split_once('.').unwrap_or((kind, ""));
+            json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {"user": user, "resourceAttributes": {
+            "verb": verb, "group": group, "resource": resource, "subresource": part, "name": name, "namespace": namespace}}})
+        })
+        .collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
+    let answer: Value = serde_json::from_str(&cluster.kubectl(&["create", "-f", "-", "-o", "json"], &list)?.ok()?)?;
+    // A list of one is not answered as a list.
+    let answers = answer["items"].as_array().cloned().unwrap_or_else(|| vec![answer]);
+    ensure!(answers.len() == wants.len(), "{} answers to {} questions", answers.len(), wants.len());
+    let is_allowed = |answer: &Value| answer["status"]["allowed"] == true;
+    Ok(wants.iter().zip(&answers).filter(|(_, answer)| is_allowed(answer)).map(|(want, _)| want.clone()).collect())
 }
 
 /// Applies what the chart renders with these values of accounts and rights.
@@ -53,21 +65,53 @@ fn people_get_what_their_role_says_and_nobody_writes_a_status() -> Result<()> {
             .to_string(),
         )?;
     }
-    let kinds = ["canaryreleases", "authpolicies", "backendpolicies", "consumers"].map(|kind| format!("{kind}.serin.dev"));
-    for kind in &kinds {
-        let consumer = kind.starts_with("consumers");
-        assert!(may(&cluster, "view", "get", kind, "shop")?, "{kind}");
-        for verb in ["create", "patch", "delete"] {
-            assert!(!may(&cluster, "view", verb, kind, "shop")?, "view may not {verb} {kind}");
-            assert_eq!(may(&cluster, "edit", verb, kind, "shop")?, !consumer, "edit, {verb} {kind}");
-            assert_eq!(may(&cluster, "admin", verb, kind, "shop")?, consumer, "what admin has beyond edit, {verb} {kind}");
-        }
-        for role in ["view", "edit", "admin"] {
-            assert!(!may(&cluster, role, "patch", &format!("{kind}/status"), "shop")?, "{role} writes no status of {kind}");
-        }
-        assert!(!may(&cluster, "view", "get", kind, "blog")?);
-    }
+    let kinds = ["canaryreleases", "authpolicies", "backendpolicies", "consumers"];
+    let (read, write) = (["get", "list", "watch"], ["create", "delete", "deletecollection", "patch", "update"]);
+    let of = |verbs: &[&'static str], kinds: &[&str]| -> Vec<Want<'static>> {
+        kinds.iter().flat_map(|kind| verbs.iter().map(move |verb| (*verb, format!("{kind}.serin.dev"), "shop"))).collect()
+    };
+    let mut wants = of(&[&read[..], &write[..]].concat(), &kinds);
+    wants.extend(kinds.iter().flat_map(|kind| ["patch", "update"].map(|verb| (verb, format!("{kind}.serin.dev:status"), "shop"))));
+    wants.extend(kinds.iter().map(|kind| ("get", format!("{kind}.serin.dev"), "blog")));
+    assert_eq!(allowed(&cluster, "view", &wants)?, of(&read, &kinds));
+    let sorted = |mut wants: Vec<Want<'static>>| {
+        wants.sort();
+        wants
+    };
+    // An edit role of the cluster has what view has too, and admin what edit has; these are what each adds.
+    assert_eq!(sorted(allowed(&cluster, "edit", &wants)?), sorted(of(&write, &kinds[..3])));
+    assert_eq!(sorted(allowed(&cluster, "admin", &wants)?), sorted(of(&write, &kinds[3..])));
     Ok(())
+}
+
+/// What serin asks for in each namespace that it watches.
+const WATCHED: [(&str, &str); 8] = [
+    ("list", "secrets"),
+    ("watch", "services"),
+    ("list", "endpointslices.discovery.k8s.io"),
+    ("list", "ingresses.networking.k8s.io"),
+    ("patch", "ingresses.networking.k8s.io:status"),
+    ("watch", "canaryreleases.serin.dev"),
+    ("patch", "canaryreleases.serin.dev:status"),
+    ("create", "events.events.k8s.io"),
+];
+
+/// What it may nowhere: a spec or an object of others, more than one Lease, what it does not read.
+const NEVER: [(&str, &str); 9] = [
+    ("patch", "canaryreleases.serin.dev"),
+    ("patch", "ingresses.networking.k8s.io"),
+    ("update", "services"),
+    ("get", "secrets"),
+    ("create", "leases.coordination.k8s.io"),
+    ("update", "leases.coordination.k8s.io/other"),
+    ("get", "configmaps"),
+    ("create", "pods"),
+    ("create", "serviceaccounts:token/serin"),
+];
+const NAMESPACES: [&str; 4] = ["blog", "other", NAMESPACE, "shop"];
+
+fn in_each(rights: &[(&'static str, &str)], namespaces: &[&'static str]) -> Vec<Want<'static>> {
+    namespaces.iter().flat_map(|namespace| rights.iter().map(move |(verb, what)| (*verb, (*what).to_owned(), *namespace))).collect()
 }
 
 #[test]
@@ -75,39 +119,28 @@ fn serin_for_some_namespaces_has_no_rights_in_others() -> Result<()> {
     let cluster = Cluster::start()?;
     prepared(&cluster)?;
     let serin = format!("system:serviceaccount:{NAMESPACE}:serin");
-    let asked =
-        [("list", "secrets"), ("watch", "services"), ("list", "ingresses.networking.k8s.io"), ("watch", "canaryreleases.serin.dev")];
     install(&cluster, "{watchNamespaces: [shop, blog]}")?;
-    for (verb, what) in asked {
-        for namespace in ["shop", "blog", "other", NAMESPACE] {
-            let watched = ["shop", "blog"].contains(&namespace);
-            assert_eq!(may(&cluster, &serin, verb, what, namespace)?, watched, "{verb} {what} in {namespace}");
-        }
-    }
-    assert!(may(&cluster, &serin, "create", "tokenreviews.authentication.k8s.io", "")?);
-    assert!(may(&cluster, &serin, "list", "endpointslices.discovery.k8s.io", NAMESPACE)?, "the other replicas");
-    assert!(may(&cluster, &serin, "watch", "services/serin", NAMESPACE)?, "where it is reached");
-    assert!(may(&cluster, &serin, "patch", "ingresses.networking.k8s.io/status", "shop")?);
-    assert!(may(&cluster, &serin, "list", "ingressclasses.networking.k8s.io", "")?);
-    assert!(may(&cluster, &serin, "patch", "canaryreleases.serin.dev/status", "shop")?);
-    assert!(may(&cluster, &serin, "update", "leases.coordination.k8s.io/serin", NAMESPACE)?);
-    for (verb, what) in [
-        ("patch", "canaryreleases.serin.dev"),
-        ("patch", "ingresses.networking.k8s.io"),
-        ("update", "services"),
-        ("create", "leases.coordination.k8s.io"),
-        ("update", "leases.coordination.k8s.io/other"),
-        ("get", "configmaps"),
-        ("create", "pods"),
-    ] {
-        for namespace in ["shop", "other", NAMESPACE] {
-            assert!(!may(&cluster, &serin, verb, what, namespace)?, "{verb} {what} in {namespace}");
-        }
-    }
+    let never = in_each(&NEVER, &NAMESPACES);
+    let own: Vec<Want<'_>> = vec![
+        ("list", "ingressclasses.networking.k8s.io".into(), ""),
+        ("create", "tokenreviews.authentication.k8s.io".into(), ""),
+        ("list", "endpointslices.discovery.k8s.io".into(), NAMESPACE),
+        ("watch", "services/serin".into(), NAMESPACE),
+        ("update", "leases.coordination.k8s.io/serin".into(), NAMESPACE),
+    ];
+    assert_eq!(allowed(&cluster, &serin, &own)?, own);
+    assert_eq!(allowed(&cluster, &serin, &never)?, []);
+    let mut expected = in_each(&WATCHED, &["blog", "shop"]);
+    expected.push(own[2].clone());
+    let mut found = allowed(&cluster, &serin, &in_each(&WATCHED, &NAMESPACES))?;
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+
     install(&cluster, "{}")?;
-    for (verb, what) in asked {
-        assert!(may(&cluster, &serin, verb, what, "other")?, "by default it watches all namespaces: {verb} {what}");
-    }
+    let everywhere = in_each(&WATCHED, &NAMESPACES);
+    assert_eq!(allowed(&cluster, &serin, &everywhere)?, everywhere, "by default it watches all namespaces");
+    assert_eq!(allowed(&cluster, &serin, &never)?, []);
     Ok(())
 }
 
@@ -116,21 +149,28 @@ fn serin_with_named_secrets_may_read_these_and_no_other() -> Result<()> {
     let cluster = Cluster::start()?;
     prepared(&cluster)?;
     let serin = format!("system:serviceaccount:{NAMESPACE}:serin");
-    for values in
-        ["{secretNames: [shop/alice-key, blog/jwks]}", "{secretNames: [shop/alice-key, blog/jwks], watchNamespaces: [shop, blog]}"]
-    {
-        install(&cluster, values)?;
-        for namespace in ["shop", "blog", "other", NAMESPACE] {
-            for name in ["alice-key", "jwks", "other"] {
-                let named = matches!((namespace, name), ("shop", "alice-key") | ("blog", "jwks"));
-                for verb in ["list", "watch"] {
-                    assert_eq!(may(&cluster, &serin, verb, &format!("secrets/{name}"), namespace)?, named, "{verb} {namespace}/{name}");
-                }
-                assert!(!may(&cluster, &serin, "get", &format!("secrets/{name}"), namespace)?, "get is not used");
-            }
-            assert!(!may(&cluster, &serin, "list", "secrets", namespace)?, "all of {namespace}");
+    let named: [(&str, &[&str]); 3] = [
+        ("{secretNames: [shop/alice-key, blog/jwks]}", &["blog/jwks", "shop/alice-key"]),
+        (
+            "{secretNames: [shop/alice-key], watchNamespaces: [shop], defaultTlsSecret: serin-system/tls}",
+            &["serin-system/tls", "shop/alice-key"],
+        ),
+        ("{secretNames: [shop/alice-key], defaultTlsSecret: shop/alice-key}", &["shop/alice-key"]),
+    ];
+    for (values, named) in named {
+        for role in ["blog", "shop", NAMESPACE] {
+            cluster.kubectl(&["delete", "roles,rolebindings", "--all", "-n", role], "")?.ok()?;
         }
-        assert!(may(&cluster, &serin, "list", "services", "shop")?, "what it routes by it reads as before");
+        install(&cluster, values)?;
+        let secrets = ["alice-key", "jwks", "tls", "other"].map(|name| format!("secrets/{name}"));
+        let mut wants = in_each(&[("list", "secrets"), ("watch", "secrets")], &NAMESPACES);
+        for namespace in NAMESPACES {
+            wants.extend(secrets.iter().flat_map(|secret| ["list", "watch", "get"].map(|verb| (verb, secret.clone(), namespace))));
+        }
+        let found = allowed(&cluster, &serin, &wants)?;
+        let found: Vec<String> = found.iter().map(|(verb, what, namespace)| format!("{verb} {namespace}/{}", &what[8..])).collect();
+        let expected: Vec<String> = named.iter().flat_map(|name| ["list", "watch"].map(|verb| format!("{verb} {name}"))).collect();
+        assert_eq!(found, expected, "{values}");
     }
     Ok(())
 }

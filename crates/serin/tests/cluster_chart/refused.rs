@@ -18,7 +18,6 @@ fn a_value_that_is_misspelt_or_of_the_wrong_type_is_refused_and_named() -> Resul
         ("{clientIpFrom: x-forwarded-for, trustedProxies: [10.0.0.0/8]}", "/clientIpFrom"),
         ("{clientIpFrom: forwarded}", "clientIpFrom is for trustedProxies"),
         ("{secretNames: [alice-key]}", "/secretNames/0"),
-        ("{secretNames: [other/key], watchNamespaces: [shop]}", "watchNamespaces has no other"),
         ("{publishService: a/b, publishAddress: [192.0.2.7]}", "publishService and publishAddress exclude each other"),
         ("{hostPorts: {http: 80}}", "hostPorts is for kind DaemonSet"),
     ];

@@ -11,9 +11,9 @@ const TEMPLATE: &str = include_str!("../../../../charts/serin/templates/_helpers
 const ALERTS: &str = include_str!("../../../../charts/serin/files/alerts.yaml");
 const DASHBOARD: &str = include_str!("../../../../charts/serin/files/dashboard.json");
 
-/// Options that the chart itself decides: ports are those of its Services, the namespace is where it is installed, replicas find each other by
+/// Options that the chart itself decides: addresses have the ports of its Services, the namespace is where it is installed, replicas find each other by
 /// its headless Service and show a token that it mounts.
-const DECIDED: [&str; 5] = ["http", "admin", "own-namespace", "peers-service", "peers-token"];
+const DECIDED: [&str; 6] = ["http", "https", "admin", "own-namespace", "peers-service", "peers-token"];
 /// Values among the options that are none.
 const NO_OPTIONS: [&str; 6] = ["log", "listen", "extraArgs", "extraEnv", "extraVolumes", "extraVolumeMounts"];
 
