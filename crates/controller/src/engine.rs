@@ -58,6 +58,7 @@ pub struct Engine {
     /// Names outside the cluster that are sent to, and whether they are others than before.
     names: BTreeSet<String>,
     names_differ: bool,
+    complaints_differ: bool,
     compiled: Compiled,
     policies: Policies,
     version: u64,
@@ -115,6 +116,7 @@ impl Engine {
             key_sets_may_differ: false,
             names: BTreeSet::new(),
             names_differ: false,
+            complaints_differ: false,
             compiled: Compiled::default(),
             policies: Policies::default(),
             version: 0,
@@ -365,6 +367,7 @@ impl Engine {
         }
         let same = self.version > 0 && compiled.config == self.compiled.config;
         if compiled != self.compiled {
+            self.complaints_differ = true;
             self.releases.values_mut().for_each(Tracked::wake);
             self.backend_policies.wake();
             if !compiled.ingresses.keys().eq(self.compiled.ingresses.keys()) {
@@ -504,6 +507,11 @@ impl Engine {
     /// Whether a table is served.
     pub fn has_table(&self) -> bool {
         self.version > 0
+    }
+
+    /// Whether [`Engine::complaints`] may be others than when this was last asked.
+    pub fn complaints_differ(&mut self) -> bool {
+        std::mem::take(&mut self.complaints_differ)
     }
 
     /// What is wrong with objects that have no status of ours, or one that nobody can ask for where there is no API server:

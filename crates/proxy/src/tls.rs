@@ -54,6 +54,8 @@ impl ClientTls {
         let none = Arc::new(rustls::server::ResolvesServerCertUsingSni::new());
         let mut config = versions.with_no_client_auth().with_cert_resolver(none);
         config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
+        // The best that both know, and not what the client likes best.
+        config.ignore_client_order = true;
         // The same for all workers: a client comes back to any of them.
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(io::Error::other)?;
         config.send_tls13_tickets = 1;

@@ -33,7 +33,12 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// What this machine lacks to start a cluster, and how to get it; `None` when it can.
 pub fn missing() -> Option<String> {
-    let tools = [("openssl", "version", "openssl"), ("ip", "-V", "iproute2"), ("unshare", "-V", "util-linux")];
+    let tools = [
+        ("openssl", "version", "openssl"),
+        ("ip", "-V", "iproute2"),
+        ("unshare", "-V", "util-linux"),
+        ("testssl", "--version", "testssl.sh"),
+    ];
     if let Some((tool, _, package)) = tools.iter().find(|(tool, argument, _)| !is_there(tool, argument)) {
         return Some(format!("{tool} is not there; install the Debian package {package}"));
     }

@@ -24,3 +24,4 @@ mod refused;
 mod revisions;
 mod rules;
 mod site;
+mod tls;

@@ -17,6 +17,7 @@ mod fields;
 mod heavy;
 mod hostile;
 mod hosts;
+mod https;
 mod identities;
 mod key_sets;
 mod kong;
