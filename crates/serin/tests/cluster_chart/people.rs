@@ -22,9 +22,9 @@ fn allowed<'a>(cluster: &Cluster, user: &str, wants: &[Want<'a>]) -> Result<Vec<
         })
         .collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
-    let answer: Value = serde_json::from_str(&cluster.kubectl(&["create", "-f", "-", "-o", "json"], &list)?.ok()?)?;
-    // A list of one is not answered as a list.
-    let answers = answer["items"].as_array().cloned().unwrap_or_else(|| vec![answer]);
+    let text = cluster.kubectl(&["create", "-f", "-", "-o", "json"], &list)?.ok()?;
+    // One document for each, one behind the other.
+    let answers: Vec<Value> = serde_json::Deserializer::from_str(&text).into_iter().collect::<Result<_, _>>()?;
     ensure!(answers.len() == wants.len(), "{} answers to {} questions", answers.len(), wants.len());
     let is_allowed = |answer: &Value| answer["status"]["allowed"] == true;
     Ok(wants.iter().zip(&answers).filter(|(_, answer)| is_allowed(answer)).map(|(want, _)| want.clone()).collect())
