@@ -17,6 +17,8 @@ pub mod helm;
 mod kubectl;
 #[cfg(target_os = "linux")]
 pub mod node;
+#[cfg(target_os = "linux")]
+pub mod packages;
 #[cfg(unix)]
 pub mod process;
 

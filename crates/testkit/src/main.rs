@@ -16,6 +16,7 @@ use jiff::SignedDuration;
 use serin_testkit::ask;
 use serin_testkit::load::{self, Plan};
 use serin_testkit::origin::{Behaviour, Origin, Share};
+use serin_testkit::packages;
 use serin_testkit::tools;
 
 /// What tests run as a process
@@ -199,6 +200,7 @@ fn cluster(_: &ClusterArguments) -> Result<ExitCode> {
 }
 
 fn kubernetes() -> Result<ExitCode> {
+    packages::install(packages::API_SERVER);
     if let Some(reason) = missing() {
         println!("{reason}");
         return Ok(ExitCode::from(UNAVAILABLE));

@@ -33,8 +33,8 @@ pub use images::{APP, SERIN, target};
 pub use keeper::keep;
 
 use crate::kubectl::Kubectl;
+use crate::packages::{self, Package};
 use crate::process::Process;
-use crate::run::is_there;
 use crate::{ask, cluster, eventually, tools};
 use place::{Nodes, Place};
 
@@ -46,7 +46,7 @@ const PID: &str = "keeper.pid";
 const CNI_PLUGINS: &str = "/usr/lib/cni";
 
 /// Programs of Debian packages that a node needs, and the packages.
-const PACKAGES: &[(&str, &str)] = &[
+pub const PACKAGES: &[Package] = &[
     ("/usr/bin/containerd", "containerd"),
     ("/usr/sbin/runc", "runc"),
     ("/usr/lib/cni/bridge", "containernetworking-plugins"),
@@ -57,32 +57,11 @@ const PACKAGES: &[(&str, &str)] = &[
 
 /// What this machine lacks to run a node, and how to get it; `None` when it can.
 pub fn missing() -> Option<String> {
-    let lacking: Vec<&str> = lacking().collect();
+    let lacking: Vec<&str> = packages::lacking(PACKAGES).collect();
     if !lacking.is_empty() {
         return Some(format!("install the Debian packages {}", lacking.join(" ")));
     }
     cluster::missing().or_else(cgroups::missing).or_else(|| tools::NODE.missing()).or_else(|| tools::COREDNS.missing())
-}
-
-/// Installs the packages that are missing, when this machine has apt-get and we are root. What it could not do, [`missing`] says.
-pub fn install() {
-    let packages: Vec<&str> = lacking().collect();
-    if packages.is_empty() || !rustix::process::geteuid().is_root() || !is_there("apt-get", "--version") {
-        return;
-    }
-    eprintln!("installing {}", packages.join(" "));
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        // Its progress is nobody's result.
-        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-    };
-    apt(&["update"]);
-    apt(&[&["install", "--yes", "--no-install-recommends"], packages.as_slice()].concat());
-}
-
-fn lacking() -> impl Iterator<Item = &'static str> {
-    PACKAGES.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package)
 }
 
 /// Builds the programs that are not in the cache yet; takes minutes then.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serin_testkit::node::{self, Node};
+use serin_testkit::packages;
 
 use crate::UNAVAILABLE;
 
@@ -73,7 +74,8 @@ pub(crate) fn run(arguments: &NodeArguments) -> Result<ExitCode> {
 }
 
 fn prepare() -> Result<ExitCode> {
-    node::install();
+    packages::install(node::PACKAGES);
+    packages::install(packages::API_SERVER);
     if let Some(reason) = node::missing() {
         println!("{reason}");
         return Ok(ExitCode::from(UNAVAILABLE));
