@@ -12,6 +12,7 @@ mod duplex;
 mod framing;
 #[path = "../gate/support.rs"]
 mod gate;
+mod grpc;
 mod http2;
 mod http2_origin;
 mod http2_origins;
