@@ -8,6 +8,7 @@ mod history;
 mod leader;
 mod outage;
 mod peers;
+mod probe;
 mod replica;
 mod rollback;
 mod schema;

@@ -1,5 +1,6 @@
-//! The API server goes away in mid-ramp, and comes back.
+//! The API server goes away in mid-ramp, a replica is restarted meanwhile, and the API server comes back.
 
+use crate::probe::Probe;
 use crate::replica::{Replica, Seen};
 use crate::site::{CRD, HOST, SOON, Site};
 use crate::trace::{Sample, Trace, goes_by_the_line};
@@ -7,9 +8,8 @@ use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use serin_testkit::cluster::Cluster;
-use serin_testkit::load::{self, Plan, Report};
+use serin_testkit::load::{self, Load, Plan};
 use serin_testkit::{eventually, long};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The ramp, in buckets a second.
@@ -18,9 +18,12 @@ const SLOPE: f64 = 10_000.0 / 300.0;
 /// A leader gives up a status after 5 s, and replicas try their watches every 2 s: so late at most they hear of a line that was laid.
 const LATEST: Duration = Duration::from_secs(7);
 
-/// The outage is 120 s in the long form, and in the short one as long as `until` is ahead and somewhat more.
-fn outage() -> Option<Duration> {
-    long().then(|| Duration::from_secs(120))
+/// The addresses of the replicas.
+const HOSTS: [u8; 3] = [10, 11, 12];
+
+/// Longer than `until` is ahead, in either form.
+fn outage() -> Duration {
+    Duration::from_secs(if long() { 600 } else { 22 })
 }
 
 /// Judged every 8 s in the short form: `until` is never past the next judgement, so the rise ends after 8 s instead of after 60.
@@ -34,10 +37,16 @@ fn ramp() -> Value {
     }
 }
 
-/// 250 requests a second to a replica until nobody waits any more.
-fn load(to: &Seen, duration: Duration) -> JoinHandle<Result<Report>> {
-    let plan = Plan { rate: 250, host: HOST.to_owned(), ..Plan::new(to.http(), duration) };
-    std::thread::spawn(move || load::run(&plan))
+/// 200 requests a second to a replica.
+fn load(to: &Seen) -> Load {
+    load::start(&Plan { rate: 200, host: HOST.to_owned(), ..Plan::new(to.http(), Duration::from_secs(3600)) })
+}
+
+fn none_failed(load: Load, whose: &str) -> Result<()> {
+    let report = load.end()?;
+    println!("{whose}: {} requests, {} failed, {:?}", report.sent, report.failed, report.latency);
+    ensure!(report.failed == 0, "{whose}: {:?} {:?}", report.statuses, report.failures);
+    Ok(())
 }
 
 fn until(release: &Value) -> Result<Timestamp> {
@@ -46,39 +55,50 @@ fn until(release: &Value) -> Result<Timestamp> {
 }
 
 #[test]
-fn without_an_api_server_all_is_served_and_nothing_rises_past_until() -> Result<()> {
+fn without_an_api_server_all_is_served_nothing_rises_past_until_and_a_restarted_replica_waits_for_its_table() -> Result<()> {
     let cluster = Cluster::start()?;
     cluster.apply_crds(CRD)?;
     let site = Site::new(&cluster, "outage")?;
-    let replicas: Vec<Replica> = (10..12).map(|host| site.replica(host)).collect::<Result<_>>()?;
-    let loaded = Duration::from_secs(if long() { 240 } else { 48 });
-    let loads: Vec<_> = replicas.iter().map(|replica| load(&replica.seen, loaded)).collect();
+    let mut replicas = HOSTS.into_iter().map(|host| site.replica(host)).collect::<Result<Vec<_>>>()?;
+    // Who leads is the one that is restarted: another one must go on with the line.
+    let mut leader = site.take_leader(&mut replicas)?;
+    let loads: Vec<_> = replicas.iter().map(|replica| load(&replica.seen)).collect();
+    let leaders = load(&leader.seen);
     site.release(&ramp())?;
-    eventually("the ramp is under way", SOON, || replicas.iter().try_for_each(|replica| above(replica, 100)))?;
+    let all = || replicas.iter().chain([&leader]);
+    eventually("the ramp is under way", SOON, || all().try_for_each(|replica| above(replica, 100)))?;
     let trace = Trace::of(replicas.iter().map(|replica| &replica.seen));
     // After this judgement the next is a whole interval ahead: the outage begins while the line rises.
     let before = until(&site.stored()?)?;
     let stored = site.until("until was moved on", |release| until(release).is_ok_and(|now| now > before))?;
     let end = until(&stored)?;
-    let rising = replicas.iter().map(|replica| replica.seen.k()).collect::<Result<Vec<_>>>()?;
-    eventually("all have heard of it", SOON, || replicas.iter().zip(&rising).try_for_each(|(replica, k)| above(replica, *k)))?;
+    let rising = all().map(|replica| replica.seen.k()).collect::<Result<Vec<_>>>()?;
+    eventually("all have heard of it", SOON, || all().zip(&rising).try_for_each(|(replica, k)| above(replica, *k)))?;
 
     cluster.stop_api_server()?;
     let stopped = Instant::now();
     let ahead = end.duration_since(Timestamp::now());
     let over = Instant::now() + Duration::try_from(ahead).unwrap_or_default();
     ensure!(ahead > SignedDuration::from_secs(2), "until is only {ahead} ahead: the outage began too late");
-    let plateau = over + Duration::from_secs(8);
-    let back = outage().map_or(plateau, |outage| (stopped + outage).max(plateau));
+    none_failed(leaders, "the one that is restarted, before")?;
+    leader.process.sigkill()?;
+    let probe = Probe::of(&leader.seen);
+    let leader = site.restarted(leader.seen.host())?;
+    let back = (stopped + outage()).max(over + Duration::from_secs(8));
     wait_until(back);
     let held = trace.last();
+    let returning = Instant::now();
     cluster.start_api_server()?;
     let away = stopped.elapsed();
-    eventually("the weight goes on", SOON, || replicas.iter().zip(&held).try_for_each(|(replica, held)| above(replica, held.k + 50)))?;
+    let goes_on = |replica: &Replica, held: &Sample| above(replica, held.k + 50);
+    eventually("the weight goes on", SOON, || replicas.iter().zip(&held).try_for_each(|(replica, held)| goes_on(replica, held)))?;
     println!(
         "the API server was away for {away:?}, until was {ahead:#} ahead; the weight goes on {:?} after the start",
         stopped.elapsed() - away
     );
+    eventually("the one that was restarted is ready", SOON, || leader.is_ready())?;
+    let again = load(&leader.seen);
+    eventually("it serves the line", SOON, || held.iter().try_for_each(|held| above(&leader, held.k + 150)))?;
 
     for samples in trace.end()? {
         let most = goes_by_the_line(&samples, SLOPE, LATEST)?;
@@ -91,14 +111,17 @@ fn without_an_api_server_all_is_served_and_nothing_rises_past_until() -> Result<
             plateau = plateau.last()
         );
         ensure!(at_end > at_stop, "the line did not go on by itself");
-        ensure!(plateau.windows(2).all(|pair| pair[0] == pair[1]), "it rose past until: {plateau:?}");
+        ensure!(!plateau.is_empty() && plateau.windows(2).all(|pair| pair[0] == pair[1]), "it rose past until: {plateau:?}");
     }
-    for report in loads {
-        let report = report.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
-        println!("{} requests, {} failed, {:?}", report.sent, report.failed, report.latency);
-        ensure!(report.failed == 0, "{:?} {:?}", report.statuses, report.failures);
-    }
-    Ok(())
+    let answers = probe.end()?;
+    let ready = answers.iter().find(|answer| answer.is_ready).context("it was never seen ready")?.at;
+    let refused = answers.iter().filter(|answer| answer.at < returning).count();
+    println!("{refused} times not ready while the API server was away, ready {:?} after its start began", ready - returning);
+    ensure!(ready > returning, "it was ready {:?} before the API server came back", returning - ready);
+    ensure!(refused > 100, "it was asked only {refused} times while the API server was away");
+    ensure!(answers.iter().all(|answer| answer.is_ready == (answer.at >= ready)), "it was ready, and then not");
+    none_failed(again, "the one that was restarted, since it is ready")?;
+    loads.into_iter().try_for_each(|load| none_failed(load, "another one, all the time"))
 }
 
 fn above(replica: &Replica, k: u32) -> Result<()> {

@@ -46,6 +46,11 @@ impl Replica {
 }
 
 impl Seen {
+    /// The last part of its address.
+    pub(crate) fn host(&self) -> u8 {
+        self.address.octets()[3]
+    }
+
     /// Where its proxy listens.
     pub(crate) fn http(&self) -> SocketAddr {
         (self.address, 8080).into()

@@ -100,6 +100,17 @@ impl<'a> Site<'a> {
     }
 
     fn started(&self, own: &str, host: u8, ahead: i64, options: &[&str]) -> Result<Replica> {
+        let replica = self.starting(own, host, ahead, options)?;
+        eventually("a replica is ready", SOON, || replica.is_ready())?;
+        Ok(replica)
+    }
+
+    /// Starts a replica at this address inside, as one that a node starts again: whether it gets ready is the test's affair.
+    pub(crate) fn restarted(&self, host: u8) -> Result<Replica> {
+        self.starting(self.namespace, host, 0, &[])
+    }
+
+    fn starting(&self, own: &str, host: u8, ahead: i64, options: &[&str]) -> Result<Replica> {
         let address = self.cluster.inside(host);
         let mut command = self.cluster.command(program("serin")?);
         command.args(["controller", "--http", &format!("{address}:8080"), "--admin-listen", &format!("{address}:9901")]);
@@ -110,9 +121,7 @@ impl<'a> Site<'a> {
             shift_clock(&mut command, ahead)?;
         }
         let name = format!("{}-serin-{host}", self.namespace);
-        let replica = Replica::new(self.cluster.spawn(&name, command)?, address, self.namespace);
-        eventually("a replica is ready", SOON, || replica.is_ready())?;
-        Ok(replica)
+        Ok(Replica::new(self.cluster.spawn(&name, command)?, address, self.namespace))
     }
 
     /// Creates the release, or changes its strategy.
