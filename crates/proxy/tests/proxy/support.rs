@@ -263,6 +263,12 @@ impl Client {
         Self { stream, reader }
     }
 
+    /// In place of `PATIENCE`, each time that something is read.
+    pub(crate) fn wait_up_to(&mut self, patience: Duration) -> &mut Self {
+        self.stream.set_read_timeout(Some(patience)).expect("a read timeout");
+        self
+    }
+
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).expect("bytes go out");
         self
