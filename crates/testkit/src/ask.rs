@@ -2,12 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// Whoever is asked may be frozen or gone: a test must not wait for it.
 const LIMIT: Duration = Duration::from_secs(5);
+/// By TLS: what is asked of it is more, and a machine may be busy.
+const TLS_LIMIT: Duration = Duration::from_secs(30);
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -53,9 +58,47 @@ pub fn post(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: &str) ->
     exchange(to, "POST", path, &[headers, &[("Content-Length", &length)]].concat(), body)
 }
 
+/// GET by TLS. The client asks for the certificate of `name`, which may be another than `Host`; it comes back too.
+///
+/// # Errors
+/// When the certificate is not believed or none is shown, and those of [`get`].
+pub fn get_tls(
+    client: &Arc<ClientConfig>,
+    name: &str,
+    to: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<(CertificateDer<'static>, Answer)> {
+    let mut socket = connect(to)?;
+    socket.set_read_timeout(Some(TLS_LIMIT))?;
+    let mut session = ClientConnection::new(Arc::clone(client), ServerName::try_from(name.to_owned())?)?;
+    while session.is_handshaking() {
+        session.complete_io(&mut socket).with_context(|| format!("no TLS with {to} for {name}"))?;
+    }
+    let mut stream = StreamOwned::new(session, socket);
+    let answer = exchange_on(&mut stream, to, "GET", path, headers, "")?;
+    let shown = stream.conn.peer_certificates().and_then(|chain| chain.first()).context("no certificate")?;
+    Ok((shown.clone(), answer))
+}
+
 fn exchange(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&to, LIMIT).with_context(|| format!("cannot connect to {to}"))?;
+    exchange_on(&mut connect(to)?, to, method, path, headers, body)
+}
+
+fn connect(to: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&to, LIMIT).with_context(|| format!("cannot connect to {to}"))?;
     stream.set_read_timeout(Some(LIMIT))?;
+    Ok(stream)
+}
+
+fn exchange_on(
+    stream: &mut (impl Read + Write),
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Answer> {
     let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     write!(stream, "{method} {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n{body}")?;
     let mut bytes = Vec::new();

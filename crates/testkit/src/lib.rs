@@ -23,11 +23,13 @@ pub mod packages;
 pub mod process;
 
 pub mod ask;
+pub mod authority;
 pub mod dns;
 pub mod image;
 pub mod load;
 pub mod manifests;
 pub mod origin;
+pub mod rotation;
 pub mod tools;
 pub mod websocket;
 

@@ -14,7 +14,7 @@ use clap::{Args, Parser};
 use http::{HeaderName, StatusCode};
 use jiff::SignedDuration;
 use serin_testkit::ask;
-use serin_testkit::load::{self, Plan};
+use serin_testkit::load::{self, Plan, Protocol};
 use serin_testkit::origin::{Behaviour, Origin, Share};
 use serin_testkit::packages;
 use serin_testkit::tools;
@@ -90,6 +90,15 @@ struct LoadArguments {
     /// Connections, kept alive
     #[arg(long, default_value_t = 50)]
     connections: u64,
+    /// HTTP/2 instead of HTTP/1.1
+    #[arg(long)]
+    http2: bool,
+    /// Requests under way on each connection; more than one by HTTP/2 only
+    #[arg(long, default_value_t = 1)]
+    streams: u64,
+    /// Opens a connection for each request
+    #[arg(long)]
+    fresh: bool,
     /// A request that takes longer has failed
     #[arg(long, default_value = "10s", value_parser = duration)]
     limit: Duration,
@@ -162,9 +171,11 @@ fn origin(arguments: &OriginArguments) -> Result<ExitCode> {
 }
 
 fn load(arguments: LoadArguments) -> Result<ExitCode> {
-    let LoadArguments { target, host, path, rate, duration, users, user_header, connections, limit } = arguments;
+    let LoadArguments { target, host, path, rate, duration, users, user_header, connections, http2, streams, fresh, limit } = arguments;
     let host = host.unwrap_or_else(|| target.to_string());
-    let report = load::run(&Plan { target, host, path, rate, duration, users, user_header, connections, limit })?;
+    let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
+    let plan = Plan { target, protocol, tls: None, host, path, rate, duration, users, user_header, connections, streams, fresh, limit };
+    let report = load::run(&plan)?;
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(ExitCode::SUCCESS)
 }

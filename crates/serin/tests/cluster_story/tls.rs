@@ -2,54 +2,15 @@
 
 use crate::site::{HOST, SOON, Site, shared};
 use anyhow::{Context, Result, ensure};
-use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
-use serin_testkit::manifests::document;
-use serin_testkit::{eventually, long};
+use serin_testkit::authority::{Authority, Certificate};
+use serin_testkit::load::{self, Plan};
+use serin_testkit::rotation::Rotations;
+use serin_testkit::{ask, eventually, long};
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-
-/// A certificate that vouches for itself.
-struct Own {
-    der: CertificateDer<'static>,
-    chain: String,
-    key: String,
-}
-
-impl Own {
-    fn new() -> Result<Self> {
-        let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(vec![HOST.to_owned()])?.self_signed(&key)?;
-        Ok(Self { der: certificate.der().clone(), chain: certificate.pem(), key: key.serialize_pem() })
-    }
-
-    fn secret(&self, namespace: &str) -> String {
-        document(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": "shop-tls"},
-            "type": "kubernetes.io/tls", "stringData": {"tls.crt": self.chain, "tls.key": self.key}}))
-    }
-
-    /// Whether a client that believes this one and no other is answered there.
-    fn is_served(&self, address: SocketAddr) -> Result<()> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone())?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let config = Arc::new(versions.with_root_certificates(roots).with_no_client_auth());
-        let socket = TcpStream::connect(address)?;
-        socket.set_read_timeout(Some(SOON))?;
-        let mut stream = StreamOwned::new(ClientConnection::new(config, ServerName::try_from(HOST)?)?, socket);
-        write!(stream, "GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-        Ok(())
-    }
-}
+use std::time::{Duration, Instant};
 
 fn names_tls(site: &Site<'_>) -> Result<()> {
     let tls = json!({"spec": {"tls": [{"hosts": [HOST], "secretName": "shop-tls"}]}});
@@ -70,32 +31,45 @@ fn a_secret_is_served_rotated_broken_and_deleted_and_the_author_of_the_ingress_i
         })
     };
     told("shop-tls does not exist, or serin may not read it.")?;
-    let served = |own: &Own| eventually("the certificate is shown", SOON, || own.is_served(address));
-    let mut keys = Vec::new();
-    let mut last = Own::new()?;
-    for _ in 0..5 {
-        site.cluster.apply(&last.secret(site.namespace))?;
-        served(&last)?;
+    let authority = Authority::new()?;
+    let shown = |certificate: &Certificate| {
+        let (shown, answer) = ask::get_tls(&authority.client(), HOST, address, "/", &[("Host", HOST)])?;
+        ensure!(answer.status == 200 && shown == certificate.der, "another certificate: {}", answer.head);
+        Ok(())
+    };
+    let apply = |certificate: &Certificate| site.cluster.apply(&certificate.secret(site.namespace, "shop-tls"));
+    let mut last = authority.certificate(&[HOST])?;
+    apply(&last)?;
+    eventually("the certificate is shown", SOON, || shown(&last))?;
+
+    let (mut keys, mut rotations) = (vec![last.key.clone()], Rotations::default());
+    let plan = Plan::new(address, Duration::from_secs(3600));
+    let load = load::start(&Plan { tls: Some(authority.client()), host: HOST.into(), rate: 50, fresh: true, ..plan });
+    for _ in 0..if long() { 100 } else { 5 } {
+        last = authority.certificate(&[HOST])?;
+        apply(&last)?;
+        rotations.until_shown(&authority, HOST, address, &last, Instant::now())?;
         keys.push(last.key.clone());
-        last = Own::new()?;
     }
-    site.cluster.apply(&last.secret(site.namespace))?;
-    served(&last)?;
+    let report = load.end()?;
+    println!("{rotations}; {} handshakes beside it, {} failed", report.connections, report.failed);
+    ensure!(report.failed == 0 && report.connections == report.sent, "{:?} {:?}", report.statuses, report.failures);
+    rotations.each_within(Duration::from_secs(2))?;
 
     site.kubectl(&["patch", "secret", "shop-tls", "-p", r#"{"stringData": {"tls.key": "?"}}"#])?;
     told("Key tls.key of Secret tls/shop-tls is no private key in PEM. The last good certificate serves on.")?;
-    last.is_served(address)?;
+    shown(&last)?;
     site.kubectl(&["delete", "secret", "shop-tls"])?;
     told("Secret tls/shop-tls does not exist, or serin may not read it. The last good certificate serves on.")?;
-    last.is_served(address)?;
-    let next = Own::new()?;
-    site.cluster.apply(&next.secret(site.namespace))?;
-    served(&next)?;
+    shown(&last)?;
+    let next = authority.certificate(&[HOST])?;
+    apply(&next)?;
+    eventually("the new certificate is shown", SOON, || shown(&next))?;
 
     let metrics = serin.metrics()?;
     ensure!(!metrics.contains("error=\"misdirected\""), "{metrics}");
     let log = serin.process.log();
-    for key in keys.iter().chain([&last.key, &next.key]) {
+    for key in keys.iter().chain([&next.key]) {
         let line = key.lines().nth(1).context("a key has lines")?;
         ensure!(!log.contains(line), "the log has a key");
     }
@@ -112,10 +86,10 @@ fn testssl_finds_nothing_of_medium_or_above_outside_the_certificate() -> Result<
     let site = Site::new(shared()?, "testssl")?;
     let address = SocketAddr::from((site.cluster.inside(25), 8443));
     let _serin = site.serin_with(25, &["--https", &address.to_string(), "--hsts", "31536000"])?;
-    let own = Own::new()?;
-    site.cluster.apply(&own.secret(site.namespace))?;
+    let authority = Authority::new()?;
+    site.cluster.apply(&authority.certificate(&[HOST])?.secret(site.namespace, "shop-tls"))?;
     names_tls(&site)?;
-    eventually("the certificate is shown", SOON, || own.is_served(address))?;
+    eventually("the certificate is shown", SOON, || ask::get_tls(&authority.client(), HOST, address, "/", &[("Host", HOST)]))?;
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report.json");
     let IpAddr::V4(ip) = address.ip() else { anyhow::bail!("an IPv4 address") };

@@ -2,6 +2,7 @@
 
 use crate::scenario::Scenario;
 use crate::site::SOON;
+use crate::tls;
 use anyhow::{Context, Result, ensure};
 use serin_testkit::eventually;
 use serin_testkit::origin::LABEL;
@@ -45,7 +46,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn hosts_paths_classes_and_the_default_backend_are_as_the_documentation_of_ingress_has_them() -> Result<()> {
-    let site = Scenario::new("n3-ingress", "n3", 2)?;
+    let site = Scenario::with("n3-ingress", "n3", 2, &["--default-tls-secret=n3/default-tls"])?;
     site.apply("manifests.yaml")?;
     site.rolled_out(&["a", "b", "c", "default", "many"].map(|name| format!("deployment/{name}")).each_ref().map(String::as_str))?;
     site.until_origin("no-rule.n3.example", "/", "default")?;
@@ -75,5 +76,5 @@ fn hosts_paths_classes_and_the_default_backend_are_as_the_documentation_of_ingre
     }
     // A third of 300; five standard deviations of a fair draw are 41.
     ensure!(pods.len() == 3 && pods.values().all(|count| (59..=141).contains(count)), "{pods:?}");
-    Ok(())
+    tls::hosts_have_their_certificates(&site)
 }

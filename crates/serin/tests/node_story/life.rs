@@ -1,12 +1,13 @@
-//! N1: the whole story, with pods.
+//! N1: the whole story, with pods, over HTTPS.
 
 use crate::columns::rows;
 use crate::scenario::Scenario;
 use crate::site::SOON;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use serin_testkit::eventually;
+use serin_testkit::load::{self, Protocol};
 use serin_testkit::origin::LABEL;
-use serin_testkit::{eventually, load};
 
 const HOST: &str = "n1.example";
 
@@ -14,15 +15,16 @@ const HOST: &str = "n1.example";
 fn a_good_version_goes_to_completed_without_a_failed_request_and_a_bad_one_is_taken_back_on_every_replica() -> Result<()> {
     let site = Scenario::new("n1-story", "n1", 3)?;
     site.apply("app.yaml")?;
+    site.secret("n1-tls", &[HOST])?;
     site.rolled_out(&["deployment/checkout", "deployment/checkout-v2"])?;
-    site.until_origin(HOST, "/", "v1")?;
+    site.until_origin_tls(HOST, "/", "v1")?;
     good(&site)?;
     bad(&site)
 }
 
 fn good(site: &Scenario) -> Result<()> {
     let watched = site.kubectl_beside("watch", &["get", "crel", "-w"])?;
-    let load = load::start(&site.plan(HOST, 100));
+    let load = load::start(&site.plan_tls(HOST, 50, Protocol::Http2));
     site.apply("release.yaml")?;
     for (weight, command) in [("10", "resume"), ("50", "promote")] {
         let paused = |release: &Value| release["status"]["phase"] == "Paused" && release["status"]["weight"] == weight;
@@ -39,7 +41,7 @@ fn good(site: &Scenario) -> Result<()> {
     println!("{} requests, {} failed, {:?}, {:?}", report.sent, report.failed, report.labels, report.latency);
     ensure!(report.failed == 0, "{:?} {:?}", report.statuses, report.failures);
     ensure!(report.labels.keys().eq(["v1", "v2"]), "{:?}", report.labels);
-    site.until_origin(HOST, "/", "v2")?;
+    site.until_origin_tls(HOST, "/", "v2")?;
 
     let rows = rows(&watched.log())?;
     println!("{}", watched.log());
@@ -59,7 +61,7 @@ fn good(site: &Scenario) -> Result<()> {
 }
 
 fn bad(site: &Scenario) -> Result<()> {
-    let load = load::start(&site.plan(HOST, 100));
+    let load = load::start(&site.plan_tls(HOST, 50, Protocol::Http1));
     site.apply("bad.yaml")?;
     let aborted = site.until("checkout", "the bad version is taken back", |release| release["status"]["phase"] == "Aborted")?;
     let conditions = aborted["status"]["conditions"].as_array().context("no conditions")?;
@@ -76,7 +78,7 @@ fn bad(site: &Scenario) -> Result<()> {
     for replica in site.replicas()? {
         for nth in 0..50 {
             let user = format!("user-{nth}");
-            let answer = replica.ask(HOST, &[("X-User", &user)])?;
+            let answer = replica.ask_tls(&site.authority, HOST, &[("X-User", &user)])?;
             ensure!(answer.status == 200 && answer.header(LABEL) == Some("v2"), "{}: {user}: {}", replica.name, answer.head);
         }
     }

@@ -3,6 +3,7 @@
 
 #[path = "../cluster_story/columns.rs"]
 mod columns;
+mod draining;
 mod ingress;
 mod life;
 mod rights;
@@ -10,3 +11,4 @@ mod rolling;
 mod scenario;
 mod site;
 mod split;
+mod tls;

@@ -21,6 +21,8 @@ pub struct Report {
     pub sides: BTreeMap<String, u64>,
     /// No whole answer, by what went wrong.
     pub failures: BTreeMap<String, u64>,
+    /// Sent again, because it was known that nobody had processed it: no failure, and by how it was known.
+    pub again: BTreeMap<String, u64>,
     /// How often a user met another label than the time before, as `v1 -> v2`.
     pub moves: BTreeMap<String, u64>,
     /// Connections that were opened.
