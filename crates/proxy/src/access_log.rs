@@ -1,7 +1,8 @@
 //! The access log: one line a request, written by a thread of its own, so that a slow disk slows no request down.
 
-use crate::counters::{self, Shard};
+use crate::counters::{self, Protocol, Shard};
 use crate::failure::Failure;
+use crate::grpc;
 use crate::record::{rule_name, side_name};
 use crate::settings::AccessLog;
 use http::Method;
@@ -34,7 +35,11 @@ pub(crate) struct Entry {
     pub(crate) host: String,
     /// As the client wrote it, query and all, but for the values of parameters that hold keys.
     pub(crate) path: String,
+    /// The version of HTTP that the client speaks.
+    pub(crate) protocol: Option<Protocol>,
     pub(crate) status: u16,
+    /// What the client was told by gRPC, if it speaks that.
+    pub(crate) grpc_status: Option<grpc::Status>,
     pub(crate) bytes: u64,
     pub(crate) duration: Duration,
     pub(crate) decision: Option<(Arc<str>, Decision, Side)>,
@@ -51,7 +56,9 @@ struct Line<'e> {
     method: &'e str,
     host: &'e str,
     path: &'e str,
+    protocol: Option<&'static str>,
     status: u16,
+    grpc_status: Option<u8>,
     bytes: u64,
     duration: f64,
     release: Option<&'e str>,
@@ -114,7 +121,9 @@ impl Line<'_> {
             method: entry.method.as_str(),
             host: &entry.host,
             path: &entry.path,
+            protocol: entry.protocol.map(Protocol::name),
             status: entry.status,
+            grpc_status: entry.grpc_status.map(grpc::Status::code),
             bytes: entry.bytes,
             duration: entry.duration.as_micros() as f64 / 1e6,
             release: decision.map(|(name, ..)| &**name),
@@ -135,7 +144,8 @@ impl Line<'_> {
         write!(to, "{} client={} consumer={}", self.time, or_dash(self.client), or_dash(consumer))?;
         write!(to, " method={}", quoted(self.method)?)?;
         write!(to, " host={} path={}", quoted(self.host)?, quoted(self.path)?)?;
-        write!(to, " status={} bytes={} duration={:.6}", self.status, self.bytes, self.duration)?;
+        write!(to, " protocol={} status={} grpc_status={}", or_dash(self.protocol), self.status, or_dash(self.grpc_status))?;
+        write!(to, " bytes={} duration={:.6}", self.bytes, self.duration)?;
         write!(to, " release={} side={} rule={}", or_dash(self.release), or_dash(self.side), or_dash(self.rule))?;
         write!(to, " bucket={} k={}", or_dash(self.bucket), or_dash(self.k))?;
         write!(to, " upstream={} error={}", or_dash(self.upstream), or_dash(self.error))
@@ -173,7 +183,9 @@ mod tests {
             method: Method::GET,
             host: "a".into(),
             path: "/\" b=c\n".into(),
+            protocol: None,
             status: 200,
+            grpc_status: None,
             bytes: 0,
             duration: Duration::ZERO,
             decision: None,
@@ -201,6 +213,6 @@ mod tests {
         let mut text = Vec::new();
         Line::of(&entry()).write_text(&mut text).expect("memory takes all");
         let text = String::from_utf8(text).expect("text");
-        assert!(text.contains(r#" path="/\" b=c\n" status="#), "{text}");
+        assert!(text.contains(r#" path="/\" b=c\n" protocol="#), "{text}");
     }
 }

@@ -4,6 +4,7 @@ mod histogram;
 mod identities;
 
 use crate::balance::{PolicyCounts, Registry as Balances};
+use crate::grpc;
 use crate::pool::OpenConnections;
 use histogram::Cells;
 pub use histogram::Histogram;
@@ -34,6 +35,14 @@ struct Registry {
     shards: Vec<Arc<Shard>>,
 }
 
+/// The version of HTTP that a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http10,
+    Http11,
+    Http2,
+}
+
 /// What one worker counts, on cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -52,6 +61,10 @@ pub(crate) struct Shard {
     pub(crate) retries: AtomicU64,
     /// Requests that were not sent again because that would have been too much.
     pub(crate) over_budget: AtomicU64,
+    /// Requests by [`Protocol`].
+    requests: [AtomicU64; 3],
+    /// Answers to requests of gRPC by their status; the last one counts those that had none.
+    grpc: [AtomicU64; grpc::Status::COUNT + 1],
     /// All responses, by the first digit of their status; 0 for those that nobody waited for.
     responses: [AtomicU64; 6],
     failures: Mutex<BTreeMap<&'static str, u64>>,
@@ -160,6 +173,10 @@ pub struct Totals {
     pub retries_over_budget: u64,
     /// Lines of the access log that were dropped.
     pub unlogged: u64,
+    /// Requests by the version of HTTP: 1.0, 1.1 and 2. Those are missing whose head could not be read.
+    pub requests: [u64; 3],
+    /// Answers to requests of gRPC by their status, 0 to 16, and those that had none.
+    pub grpc: [u64; grpc::Status::COUNT + 1],
     /// All answers by the first digit of their status.
     pub responses: [u64; 6],
     /// Everything that went wrong, by label.
@@ -213,6 +230,8 @@ impl Counters {
             totals.retries += shard.retries.load(Relaxed);
             totals.retries_over_budget += shard.over_budget.load(Relaxed);
             totals.unlogged += shard.unlogged.load(Relaxed);
+            add_all(&mut totals.requests, &shard.requests);
+            add_all(&mut totals.grpc, &shard.grpc);
             add_all(&mut totals.responses, &shard.responses);
             for (label, count) in lock(&shard.failures).iter() {
                 *totals.failures.entry(label).or_default() += count;
@@ -246,6 +265,20 @@ impl Counters {
             if sides.len() > SERVED {
                 sides.retain(|key, _| served.contains_key(key.uid.as_str()));
             }
+        }
+    }
+}
+
+impl Protocol {
+    /// All of them, in the order of [`Totals::requests`].
+    pub(crate) const ALL: [Self; 3] = [Self::Http10, Self::Http11, Self::Http2];
+
+    /// As people write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
         }
     }
 }
@@ -293,6 +326,14 @@ impl Shard {
     /// The identities of a release, made when the first request needs them.
     pub(crate) fn identities(&self, release: &Release) -> Arc<IdentityCells> {
         Arc::clone(lock(&self.identities).entry((release.uid.clone(), release.id.clone())).or_default())
+    }
+
+    pub(crate) fn request(&self, protocol: Protocol) {
+        add(&self.requests[protocol as usize], 1);
+    }
+
+    pub(crate) fn grpc_status(&self, status: Option<grpc::Status>) {
+        add(&self.grpc[status.map_or(grpc::Status::COUNT, |status| usize::from(status.code()))], 1);
     }
 
     pub(crate) fn response(&self, status: u16) {
@@ -421,7 +462,7 @@ fn class(responses: &[AtomicU64; 6], status: u16) -> &AtomicU64 {
     &responses[usize::from(status / 100).min(5)]
 }
 
-fn add_all(sums: &mut [u64; 6], cells: &[AtomicU64; 6]) {
+fn add_all<const N: usize>(sums: &mut [u64; N], cells: &[AtomicU64; N]) {
     for (sum, cell) in sums.iter_mut().zip(cells) {
         *sum += cell.load(Relaxed);
     }

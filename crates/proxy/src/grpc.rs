@@ -13,12 +13,19 @@ pub(crate) struct Status(u8);
 
 impl Status {
     const UNKNOWN: Self = Self(2);
+    /// How many there are.
+    pub(crate) const COUNT: usize = 17;
 
     /// What an answer says, if it says so in these fields.
     pub(crate) fn of(fields: &HeaderMap) -> Option<Self> {
         let text = fields.get(&GRPC_STATUS)?.to_str().ok();
         let code = text.and_then(|text| text.parse().ok()).filter(|code| *code <= 16);
         Some(code.map_or(Self::UNKNOWN, Self))
+    }
+
+    /// Its number.
+    pub(crate) fn code(self) -> u8 {
+        self.0
     }
 
     /// Whether the server failed, as a 5xx says of HTTP: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS. The same
@@ -47,16 +54,17 @@ pub(crate) fn is_request(fields: &HeaderMap) -> bool {
     rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';', ..]))
 }
 
-/// Makes an answer without a body tell a client of gRPC of a failure.
-pub(crate) fn tell(failure: Failure, fields: &mut HeaderMap) {
-    let mut code = itoa::Buffer::new();
-    let code = HeaderValue::from_str(code.format(Status::of_http(failure.status()).0)).expect("digits are a value");
+/// Makes an answer without a body tell a client of gRPC of a failure, by this status.
+pub(crate) fn tell(failure: Failure, fields: &mut HeaderMap) -> Status {
+    let (status, mut code) = (Status::of_http(failure.status()), itoa::Buffer::new());
+    let code = HeaderValue::from_str(code.format(status.0)).expect("digits are a value");
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     fields.insert(&GRPC_STATUS, code);
     // Nothing that serin says of a failure has to be escaped.
     if let Ok(message) = HeaderValue::from_str(&failure.to_string()) {
         fields.insert(&GRPC_MESSAGE, message);
     }
+    status
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The counters as Prometheus reads them. Their names are kept in `tests/metrics.txt`.
 
-use crate::counters::{Counters, Counts, Histogram};
+use crate::counters::{Counters, Counts, Histogram, Protocol};
+use crate::grpc;
 use crate::record::side_name;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram as Distribution, LabelPair, Metric, MetricFamily, MetricType};
@@ -48,7 +49,14 @@ fn totals(counters: &Counters) -> Vec<MetricFamily> {
     let open = counters.connections_by_worker();
     let open = open.iter().enumerate().map(|(worker, count)| gauge(&[("worker", &worker.to_string())], *count));
     let plain = |name, help, count| counters_of(name, help, vec![counter(&[], count)]);
+    let requests = Protocol::ALL.iter().zip(totals.requests).map(|(protocol, count)| counter(&[("protocol", protocol.name())], count));
+    let grpc = totals.grpc.iter().enumerate().map(|(code, count)| {
+        let code = if code < grpc::Status::COUNT { code.to_string() } else { "none".to_owned() };
+        counter(&[("grpc_status", &code)], *count)
+    });
     vec![
+        counters_of("serin_client_requests_total", "Requests of clients, by the version of HTTP.", requests.collect()),
+        counters_of("serin_grpc_responses_total", "Answers to requests of gRPC, by their status there.", grpc.collect()),
         counters_of("serin_responses_total", "Answers to clients, with or without a release.", by_class(&[], &totals.responses)),
         counters_of("serin_errors_total", "Everything that went wrong, by what it was.", failures.collect()),
         family("serin_client_connections", "Connections of clients that are open.", MetricType::GAUGE, open.collect()),

@@ -3,6 +3,7 @@
 mod shared;
 
 use crate::failure::Failure;
+use crate::listener;
 use crate::origin::{Answer, Connection, Http1Answer, Stream, Upload};
 use crate::origin_tls::Trust;
 use crate::settings::{Limits, Settings, Timeouts};
@@ -168,6 +169,7 @@ impl Pool {
         let connecting = timeout(terms.timeouts.connect, TcpStream::connect(endpoint.address)).await;
         let socket = connecting.map_err(|_| Failure::ConnectTimeout)?.map_err(connect_failure)?;
         socket.set_nodelay(true).map_err(connect_failure)?;
+        listener::keep_asking(&socket);
         let stream = match &endpoint.tls {
             None => Stream::Plain(socket),
             Some(trust) => {

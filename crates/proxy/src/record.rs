@@ -89,6 +89,11 @@ impl Record {
         }
     }
 
+    /// What serin itself told a client of gRPC.
+    pub(crate) fn told(&mut self, status: grpc::Status) {
+        self.grpc = Some(Some(status));
+    }
+
     /// A release decided.
     pub(crate) fn decided(&mut self, decided: Decided) {
         decided.release.cells(decided.side).request(&decided.decision, decided.is_unavailable());
@@ -173,8 +178,12 @@ impl Drop for Record {
         if !self.complete && self.failure.is_none() {
             self.fail(Failure::ClientLeft);
         }
+        if let Some(status) = self.grpc {
+            self.worker.shard.grpc_status(status);
+        }
         if let (Some(mut entry), Some(log)) = (self.entry.take(), self.worker.log.as_ref()) {
             entry.status = self.status;
+            entry.grpc_status = self.grpc.flatten();
             entry.bytes = self.bytes;
             entry.duration = self.started.elapsed();
             entry.failure = self.failure;

@@ -3,6 +3,7 @@
 use crate::access_log::Entry;
 use crate::auth::{self, Refused};
 use crate::body::ResponseBody;
+use crate::counters::Protocol;
 use crate::failure::Failure;
 use crate::forward::{self, Arrival};
 use crate::gate::Fault;
@@ -137,7 +138,11 @@ pub(crate) async fn serve(
     let verdict = client.connection.verdict();
     let (mut parts, body) = request.into_parts();
     let client_ip = client.peer.filter(|_| !client.trusted).or_else(|| worker.settings.client_ip.of(client.peer?, &parts.headers));
-    let entry = worker.log.as_ref().map(|_| entry(&worker, verdict.is_none().then_some(&parts), client_ip));
+    let protocol = protocol(&client, verdict.is_none().then_some(&parts));
+    if let Some(protocol) = protocol {
+        worker.shard.request(protocol);
+    }
+    let entry = worker.log.as_ref().map(|_| entry(&worker, verdict.is_none().then_some(&parts), client_ip, protocol));
     let mut record = Record::new(Rc::clone(&worker), client.connection.begun(), entry);
     if grpc::is_request(&parts.headers) {
         record.is_of_grpc();
@@ -471,7 +476,7 @@ fn answered(refused: Refused, mut record: Record, worker: &Worker, client: &Clie
     let mut response = Response::new(());
     let text = if record.is_grpc() {
         // Only its head, which says all: clients of gRPC look no further than at the status of HTTP else.
-        grpc::tell(failure, response.headers_mut());
+        record.told(grpc::tell(failure, response.headers_mut()));
         Bytes::new()
     } else {
         *response.status_mut() = failure.status();
@@ -512,8 +517,16 @@ fn finish(response: &mut Response<()>, record: &Record, worker: &Worker, client:
     }
 }
 
+/// The version of HTTP that the client speaks; what HTTP/1 it is, its head says.
+fn protocol(client: &Client, parts: Option<&Parts>) -> Option<Protocol> {
+    if client.is_http2 {
+        return Some(Protocol::Http2);
+    }
+    parts.map(|parts| if parts.version == Version::HTTP_10 { Protocol::Http10 } else { Protocol::Http11 })
+}
+
 /// What the access log says from the beginning. Of a refused head nothing is known.
-fn entry(worker: &Worker, parts: Option<&Parts>, client: Option<IpAddr>) -> Box<Entry> {
+fn entry(worker: &Worker, parts: Option<&Parts>, client: Option<IpAddr>, protocol: Option<Protocol>) -> Box<Entry> {
     Box::new(Entry {
         time: Timestamp::now(),
         client,
@@ -521,7 +534,9 @@ fn entry(worker: &Worker, parts: Option<&Parts>, client: Option<IpAddr>) -> Box<
         method: parts.map_or(Method::default(), |parts| parts.method.clone()),
         host: parts.map(|parts| target::host(parts).into_owned()).unwrap_or_default(),
         path: parts.map(|parts| target::logged(&parts.uri, worker.view().table.key_parameters())).unwrap_or_default(),
+        protocol,
         status: 0,
+        grpc_status: None,
         bytes: 0,
         duration: Duration::ZERO,
         decision: None,

@@ -1,11 +1,13 @@
 //! gRPC and events by HTTP/2 on both sides.
 
 use crate::http2_origin::{Http2Origin, h2c, whole};
-use crate::support::{Origin, PATIENCE, everything_to, serve, settings};
+use crate::support::{Client, Origin, PATIENCE, eventually, everything_to, publish, serve, settings};
+use crate::told::Lines;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response};
-use serin_proxy::{Proxy, Settings};
+use serde_json::json;
+use serin_proxy::{AccessLog, Proxy, Settings};
 use std::io::{Read, Write};
 use tokio::net::TcpStream;
 
@@ -76,6 +78,40 @@ fn messages_of_a_stream_go_both_ways_as_they_come_and_its_trailers_behind_them()
         assert_eq!(told, ["0", "so%20it%20is", "7"]);
     });
     assert_eq!(proxy.counters().totals().failures, Default::default());
+}
+
+#[test]
+fn status_of_each_call_and_the_protocol_are_in_the_access_log_and_the_metrics() {
+    let (origin, lines) = (echo(), Lines::default());
+    let settings = Settings { access_log: AccessLog::Json, ..by_http2() };
+    let proxy = Proxy::start_logging_to(settings, Box::new(lines.clone())).expect("a proxy");
+    for endpoints in [vec![origin.address()], Vec::new()] {
+        publish(&proxy, h2c(&endpoints));
+        play(async {
+            let (response, _) = client(&proxy).await.send_request(call("Pay"), true).expect("a stream");
+            let mut body = response.await.expect("an answer").into_body();
+            while let Some(Ok(_)) = body.data().await {}
+            body.trailers().await.expect("no reset");
+        });
+    }
+    Client::of(&proxy).get("/");
+    let requests = || proxy.counters().totals().requests;
+    eventually("all are counted", || requests() == [0, 1, 2] && proxy.counters().totals().grpc.iter().sum::<u64>() == 2);
+    let text = proxy.counters().text();
+    for line in [
+        r#"serin_client_requests_total{protocol="HTTP/1.1"} 1"#,
+        r#"serin_client_requests_total{protocol="HTTP/2"} 2"#,
+        r#"serin_grpc_responses_total{grpc_status="0"} 1"#,
+        r#"serin_grpc_responses_total{grpc_status="14"} 1"#,
+        r#"serin_grpc_responses_total{grpc_status="none"} 0"#,
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
+    }
+    drop(proxy);
+    let logged: Vec<serde_json::Value> = lines.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let told: Vec<_> = logged.iter().map(|line| (&line["protocol"], &line["status"], &line["grpc_status"])).collect();
+    let (by_1, by_2, none) = (&json!("HTTP/1.1"), &json!("HTTP/2"), &json!(null));
+    assert_eq!(told, [(by_2, &json!(200), &json!(0)), (by_2, &json!(200), &json!(14)), (by_1, &json!(503), none)]);
 }
 
 #[test]

@@ -48,9 +48,12 @@ fn text_log_says_how_each_request_went() {
     let (time, rest) = lines[0].split_once(' ').expect("a time");
     assert!(time.parse::<jiff::Timestamp>().is_ok(), "{time}");
     let (before, after) = rest.split_once(" duration=0.").expect("a duration below a second");
-    assert_eq!(before, r#"client=127.0.0.1 consumer=- method="GET" host="shop.example" path="/a?b=%22c%22" status=200 bytes=5"#);
+    assert_eq!(
+        before,
+        r#"client=127.0.0.1 consumer=- method="GET" host="shop.example" path="/a?b=%22c%22" protocol=HTTP/1.1 status=200 grpc_status=- bytes=5"#
+    );
     assert_eq!(&after[6..], " release=shop/checkout side=canary rule=bucket bucket=0 k=100 upstream=ORIGIN error=-");
-    assert!(lines[1].contains(" status=400 ") && lines[1].ends_with(" upstream=- error=host-missing"), "{}", lines[1]);
+    assert!(lines[1].contains(" protocol=- status=400 ") && lines[1].ends_with(" upstream=- error=host-missing"), "{}", lines[1]);
 }
 
 #[test]
@@ -60,7 +63,8 @@ fn json_log_says_the_same() {
     let fields = line.as_object_mut().expect("an object");
     assert!(fields.remove("time").is_some() && fields.remove("duration").is_some());
     let expected = serde_json::json!({
-        "client": "127.0.0.1", "consumer": null, "method": "GET", "host": "shop.example", "path": "/a?b=%22c%22", "status": 200, "bytes": 5,
+        "client": "127.0.0.1", "consumer": null, "method": "GET", "host": "shop.example", "path": "/a?b=%22c%22",
+        "protocol": "HTTP/1.1", "status": 200, "grpc_status": null, "bytes": 5,
         "release": "shop/checkout", "side": "canary", "rule": "bucket", "bucket": 0, "k": 100, "upstream": "ORIGIN", "error": null,
     });
     assert_eq!(line, expected);
@@ -107,7 +111,7 @@ fn metrics_are_whole_before_anything_went_wrong() {
     let origin = Origin::saying("ok");
     let proxy = serve(settings(), release_with_a_policy(&origin));
     let names = |text: &str| text.lines().filter(|line| line.starts_with("# TYPE ")).count();
-    assert_eq!(names(&proxy.counters().text()), 12, "no error, and no request of a release");
+    assert_eq!(names(&proxy.counters().text()), 14, "no error, and no request of a release");
     Client::of(&proxy).get("/");
     assert_eq!(names(&proxy.counters().text()), include_str!("../metrics.txt").lines().count() - 1, "all but the errors");
 }

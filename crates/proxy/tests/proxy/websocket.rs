@@ -76,7 +76,7 @@ fn bytes_go_both_ways_once_the_origin_agreed_and_it_is_told_when_it_is_over() {
     assert_eq!(proxy.counters().totals().responses[1], 1);
     drop(proxy);
     let line = String::from_utf8(lines.0.lock().expect("no panic").clone()).expect("text");
-    assert!(line.contains("status=101 bytes=100030 "), "{line}");
+    assert!(line.contains("status=101 grpc_status=- bytes=100030 "), "{line}");
 }
 
 #[test]
