@@ -6,14 +6,13 @@ mod complaints;
 mod evidence;
 mod fallbacks;
 mod identities;
-mod identity;
 mod ingresses;
 mod metrics;
 mod pace;
 mod peers;
+mod policies;
 mod release;
 mod routes;
-mod told;
 
 use crate::admin::Name;
 use crate::kind::Kind;
@@ -37,7 +36,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
-use told::Told;
 
 /// All that one replica knows.
 #[derive(Debug)]
@@ -67,9 +65,9 @@ pub struct Engine {
     /// The epoch that every worker serves, by uid.
     served: BTreeMap<String, u64>,
     releases: BTreeMap<Key, Tracked>,
-    backend_policies: Told,
-    auth_policies: identity::Tracked,
-    consumers: identity::Tracked,
+    backend_policies: policies::Tracked,
+    auth_policies: policies::Tracked,
+    consumers: policies::Tracked,
     ingresses: Ingresses,
     complaints: Complaints,
     /// The other replicas, where it is known how to find them, and whether they are asked now.
@@ -85,6 +83,7 @@ struct Listed {
     ingresses: bool,
     classes: bool,
     releases: bool,
+    backend_policies: bool,
     auth_policies: bool,
     consumers: bool,
     /// They cannot be read, for want of rights.
@@ -124,9 +123,9 @@ impl Engine {
             table: None,
             served: BTreeMap::new(),
             releases: BTreeMap::new(),
-            backend_policies: Told::new(Kind::BackendPolicy),
-            auth_policies: identity::Tracked::new(Kind::AuthPolicy),
-            consumers: identity::Tracked::new(Kind::Consumer),
+            backend_policies: policies::Tracked::new(Kind::BackendPolicy),
+            auth_policies: policies::Tracked::new(Kind::AuthPolicy),
+            consumers: policies::Tracked::new(Kind::Consumer),
             ingresses: Ingresses::default(),
             complaints: Complaints::default(),
             peers: None,
@@ -185,7 +184,7 @@ impl Engine {
                 matters
             }
             Update::BackendPolicy(delta) => {
-                let matters = self.backend_policies.take(objects, delta, AnyBackendPolicy);
+                let matters = self.backend_policies.take(objects, delta, &mut self.listed.backend_policies, AnyBackendPolicy);
                 self.secrets_may_differ |= matters;
                 matters
             }
@@ -339,14 +338,15 @@ impl Engine {
     /// Whether every kind was listed once: before that a table would forget routes. What releases ask for is waited for only before the
     /// first table: a release in a namespace that cannot be listed must not stop the others.
     pub fn is_complete(&self) -> bool {
-        let Listed { services, slices, ingresses, classes, releases, auth_policies, consumers, consumers_unreadable } = self.listed;
+        let Listed { services, slices, ingresses, classes, releases, backend_policies, auth_policies, consumers, consumers_unreadable } =
+            self.listed;
         let people = || !consumers_unreadable || !self.objects.has_auth_policies();
         let known = || self.objects.has_what_it_needs() && self.objects.has_secrets(&self.secret_needs) && !self.secrets_may_differ;
         let needed = || self.has_table() || self.options.standalone || (people() && known());
-        let listed = services && slices && ingresses && classes && releases && auth_policies && consumers;
+        let listed = services && slices && ingresses && classes && releases && backend_policies && auth_policies && consumers;
         // A fetch is bounded, so this wait is.
         let fetched = || self.has_table() || self.objects.knows_key_sets(&self.options);
-        listed && self.backend_policies.is_listed() && needed() && fetched()
+        listed && needed() && fetched()
     }
 
     /// The table of what is known now, if it is another one than the last. Equal input, equal table, no swap.
@@ -369,7 +369,7 @@ impl Engine {
         if compiled != self.compiled {
             self.complaints_differ = true;
             self.releases.values_mut().for_each(Tracked::wake);
-            self.backend_policies.wake();
+            self.backend_policies.open(differing(&compiled.policies, &self.compiled.policies));
             if !compiled.ingresses.keys().eq(self.compiled.ingresses.keys()) {
                 self.ingresses.open_all();
             }
@@ -419,8 +419,8 @@ impl Engine {
                 writes.extend(tracked.decide(key, &seen, now));
             }
         }
-        writes.extend(self.backend_policies.decide(&self.compiled.policies, now));
         // What was compiled is served by now.
+        writes.extend(self.backend_policies.decide(&self.compiled, now));
         writes.extend(self.auth_policies.decide(&self.compiled, now));
         writes.extend(self.consumers.decide(&self.compiled, now));
         writes.extend(self.ingresses.decide(|key| self.compiled.ingresses.contains_key(key), now));
@@ -444,6 +444,7 @@ impl Engine {
     /// This replica does not decide: what it shows is what the leader wrote.
     pub fn follow(&mut self) {
         self.releases.values_mut().for_each(Tracked::follow);
+        self.backend_policies.open_all();
         self.auth_policies.open_all();
         self.consumers.open_all();
         self.ingresses.open_all();

@@ -1,5 +1,5 @@
-//! Consumers and AuthPolicies as this replica knows them, and the status of each: it follows from the objects alone, so it is written only
-//! when it is another one.
+//! Consumers, AuthPolicies and BackendPolicies as this replica knows them, and the status of each: it follows from the objects alone, so it is
+//! written only when it is another one.
 
 use crate::admin::Name;
 use crate::kind::Kind;
@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::Value;
 use serin_api::reason::{self, condition};
-use serin_api::status::{AuthPolicyStatus, ConsumerStatus, ResolvedAuthPolicy, ResolvedConsumer};
+use serin_api::status::{AuthPolicyStatus, ConditionsStatus, ConsumerStatus, ResolvedAuthPolicy, ResolvedConsumer};
 use serin_api::{Finding, finding};
 use serin_compiler::{AuthPolicyOutcome, Cached, Compiled, ConsumerOutcome, Key, Objects};
 use serin_rollout::fit;
@@ -20,6 +20,8 @@ const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(15);
 const RETRY: SignedDuration = SignedDuration::from_secs(1);
 /// So many writes are on their way at once: ten thousand Consumers that come together are no storm.
 const AT_ONCE: usize = 32;
+/// Characters of a condition's message at most: the API server takes 32,768, and nobody reads as many.
+const LONGEST: usize = 4_096;
 
 /// The objects of one kind.
 #[derive(Debug)]
@@ -47,7 +49,8 @@ struct Object {
 #[derive(Debug, Clone, Copy)]
 enum Outcome<'c> {
     Consumer(&'c ConsumerOutcome),
-    Policy(&'c AuthPolicyOutcome),
+    Auth(&'c AuthPolicyOutcome),
+    Backend(&'c [Finding]),
 }
 
 impl Tracked {
@@ -158,15 +161,17 @@ impl<'c> Outcome<'c> {
     fn of(kind: Kind, key: &Key, compiled: &'c Compiled) -> Option<Self> {
         match kind {
             Kind::Consumer => compiled.consumers.get(key).map(Self::Consumer),
-            Kind::AuthPolicy => compiled.auth_policies.get(key).map(Self::Policy),
-            Kind::BackendPolicy | Kind::CanaryRelease | Kind::Ingress => None,
+            Kind::AuthPolicy => compiled.auth_policies.get(key).map(Self::Auth),
+            Kind::BackendPolicy => compiled.policies.get(key).map(|findings| Self::Backend(findings)),
+            Kind::CanaryRelease | Kind::Ingress => None,
         }
     }
 
     fn findings(self) -> &'c [Finding] {
         match self {
             Self::Consumer(outcome) => &outcome.findings,
-            Self::Policy(outcome) => &outcome.findings,
+            Self::Auth(outcome) => &outcome.findings,
+            Self::Backend(findings) => findings,
         }
     }
 }
@@ -194,10 +199,11 @@ impl Object {
                 let resolved = Some(ResolvedConsumer { username: outcome.username.clone() }).filter(|r| !r.username.is_empty());
                 serde_json::to_value(ConsumerStatus { observed_generation, message, resolved, conditions })
             }
-            Outcome::Policy(outcome) => {
+            Outcome::Auth(outcome) => {
                 let resolved = Some(ResolvedAuthPolicy { scope: outcome.resolved_scope.clone() }).filter(|r| !r.scope.is_empty());
                 serde_json::to_value(AuthPolicyStatus { observed_generation, message, resolved, conditions })
             }
+            Outcome::Backend(_) => serde_json::to_value(ConditionsStatus { observed_generation, conditions }),
         };
         status.expect("a status has only text keys and finite numbers")
     }
@@ -207,22 +213,30 @@ type Said = (&'static str, &'static str, &'static str, String);
 
 /// The four conditions, and the one line of `kubectl get`.
 fn conditions(findings: &[&Finding], outcome: Outcome<'_>, key: &Key) -> (Vec<Said>, String) {
-    let first = |of: finding::Condition| findings.iter().find(|finding| finding.condition == of);
-    let of = |kind, of, ok: (&'static str, &str)| match first(of) {
-        Some(finding) => (kind, "False", finding.reason, finding.to_string()),
-        None => (kind, "True", ok.0, ok.1.to_owned()),
+    let of = |kind, about: finding::Condition, ok: (&'static str, &str)| {
+        let found: Vec<_> = findings.iter().filter(|finding| finding.condition == about).collect();
+        let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
+        found.first().map_or_else(|| (kind, "True", ok.0, ok.1.to_owned()), |first| (kind, "False", first.reason, bounded(&texts.join(" "))))
     };
     let accepted = of(condition::ACCEPTED, finding::Condition::Accepted, (reason::ACCEPTED, "The spec is valid."));
     let mut resolved =
         of(condition::RESOLVED_REFS, finding::Condition::ResolvedRefs, (reason::RESOLVED_REFS, "Everything that it names is there."));
     let closed = accepted.1 == "False" || resolved.1 == "False";
     let (programmed, well) = match outcome {
-        Outcome::Policy(_) if closed => {
+        Outcome::Auth(_) if closed => {
             let message = "It cannot be resolved, so its scope answers 503.".to_owned();
             ((condition::PROGRAMMED, "False", reason::PENDING, message), String::new())
         }
-        Outcome::Policy(_) => {
+        Outcome::Auth(_) => {
             let well = "It decides who the requests of its scope come from.";
+            (of(condition::PROGRAMMED, finding::Condition::Programmed, (reason::PROGRAMMED, well)), well.to_owned())
+        }
+        Outcome::Backend(_) if closed => {
+            let message = "It is not in force as it stands: see Accepted and ResolvedRefs.".to_owned();
+            ((condition::PROGRAMMED, "False", reason::PENDING, message), String::new())
+        }
+        Outcome::Backend(_) => {
+            let well = "It is in force.";
             (of(condition::PROGRAMMED, finding::Condition::Programmed, (reason::PROGRAMMED, well)), well.to_owned())
         }
         Outcome::Consumer(outcome) if !outcome.in_reach => {
@@ -247,6 +261,13 @@ fn conditions(findings: &[&Finding], outcome: Outcome<'_>, key: &Key) -> (Vec<Sa
         false => (condition::READY, "False", reason::NOT_READY, what),
     };
     (vec![accepted, resolved, programmed, ready], message)
+}
+
+fn bounded(message: &str) -> String {
+    match message.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &message[..end]),
+        None => message.to_owned(),
+    }
 }
 
 /// What becomes true or false is told, and another reason for the latter.
@@ -286,6 +307,22 @@ mod tests {
         Compiled { auth_policies: [(Key::new("shop", "all"), outcome)].into(), ..Compiled::default() }
     }
 
+    #[test]
+    fn every_finding_of_a_condition_is_in_its_message_and_a_policy_not_in_force_says_so() {
+        let mut tracked = Tracked::new(Kind::BackendPolicy);
+        tracked.apply(&policy("1", &Value::Null));
+        let findings = ["It is bad.", "So is this."].map(|message| Finding { message: message.into(), ..missing() }).to_vec();
+        let compiled = Compiled { policies: [(Key::new("shop", "all"), findings)].into(), ..Compiled::default() };
+        let write = tracked.decide(&compiled, at(1)).remove(0);
+        assert_eq!(
+            shown(&write.status),
+            ["Accepted=True/Accepted", "ResolvedRefs=False/SecretNotFound", "Programmed=False/Pending", "Ready=False/NotReady"]
+        );
+        let told = "spec.methods[0].jwt.jwks.secretRef: It is bad. spec.methods[0].jwt.jwks.secretRef: So is this.";
+        assert_eq!(write.status["conditions"][1]["message"], told);
+        assert_eq!((write.events.len(), write.events[0].reason.as_str()), (1, reason::NOT_READY));
+    }
+
     fn missing() -> Finding {
         let message = "Secret shop/jwks does not exist, or serin may not read it.".to_owned();
         Finding {
@@ -323,6 +360,24 @@ mod tests {
         assert!(closed.events[0].warning && closed.events[0].message.contains("Secret shop/jwks does not exist"), "{:?}", closed.events);
         tracked.write_failed(&Key::new("shop", "all"), "2", at(5));
         assert_eq!(tracked.decide(&compiled(vec![missing()]), at(7)).len(), 1, "it is sent again");
+    }
+
+    #[test]
+    fn a_write_that_failed_onto_an_older_object_changes_nothing_and_what_a_file_has_now_may_be_refused() {
+        let (mut tracked, key) = (Tracked::new(Kind::BackendPolicy), Key::new("shop", "all"));
+        let compiled = Compiled { policies: [(key.clone(), Vec::new())].into(), ..Compiled::default() };
+        tracked.apply(&policy("1", &Value::Null));
+        let first = tracked.decide(&compiled, at(10)).remove(0);
+        assert_eq!(shown(&first.status)[2..], ["Programmed=True/Programmed", "Ready=True/Ready"]);
+        tracked.write_failed(&key, "0", at(11));
+        assert!(tracked.decide(&compiled, at(13)).is_empty(), "what failed was an older one");
+        tracked.write_failed(&key, "1", at(13));
+        assert_eq!((tracked.decide(&compiled, at(13)).len(), tracked.decide(&compiled, at(14)).len()), (0, 1));
+        tracked.apply(&policy("2", &first.status));
+        assert!(tracked.decide(&compiled, at(20)).is_empty(), "it says so already");
+        let refused = Finding { condition: Of::Accepted, reason: reason::INVALID_SPEC, ..missing() };
+        tracked.refused(&key, vec![refused]);
+        assert_eq!(shown(&tracked.decide(&compiled, at(21))[0].status)[0], "Accepted=False/InvalidSpec");
     }
 
     #[test]

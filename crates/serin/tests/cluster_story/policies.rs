@@ -26,7 +26,7 @@ fn a_policy_is_served_and_its_conditions_tell_its_author() -> Result<()> {
         })
     };
     apply("checkout", "checkout", "/v1")?;
-    tells("checkout", "Ready", "True", "It is in force.")?;
+    tells("checkout", "Programmed", "True", "It is in force.")?;
     site.kubectl(&["wait", "--for=condition=Ready", "backendpolicy/checkout", "--timeout=10s"])?;
     eventually("the path is there", SOON, || {
         let answer = ask::get(serin.http(), "/cart", &[("Host", HOST)])?;
@@ -37,6 +37,18 @@ fn a_policy_is_served_and_its_conditions_tell_its_author() -> Result<()> {
     tells("second", "Accepted", "False", "The older BackendPolicy policies/checkout is for the same Service.")?;
     apply("misspelt", "checkuot", "/v1")?;
     tells("misspelt", "ResolvedRefs", "False", "Did you mean checkout?")?;
+    tells("misspelt", "Programmed", "False", "see Accepted and ResolvedRefs")?;
+    let event = |name: &str, wanted: &str| {
+        eventually(&format!("an Event of {name}"), SOON, || {
+            let of = format!("regarding.kind=BackendPolicy,regarding.name={name}");
+            let template = r#"jsonpath={range .items[*]}{.type} {.reason} {.note}{"\n"}{end}"#;
+            let told = site.kubectl(&["get", "events.events.k8s.io", "--field-selector", &of, "-o", template])?;
+            ensure!(told.lines().any(|line| line.starts_with(wanted)), "{told}");
+            Ok(())
+        })
+    };
+    event("checkout", "Normal Ready ")?;
+    event("misspelt", "Warning NotReady spec.service: ")?;
     site.kubectl(&["delete", "backendpolicy", "checkout"])?;
-    tells("second", "Ready", "True", "It is in force.")
+    tells("second", "Ready", "True", "All is as the spec says.")
 }
