@@ -80,6 +80,24 @@ fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeMap;
+    use std::io::Read;
+
+    const DOCKERFILE: &str = include_str!("../../../deploy/Dockerfile");
+
+    fn entries(archive: &[u8]) -> Result<BTreeMap<String, (u32, Vec<u8>)>> {
+        let mut entries = BTreeMap::new();
+        for entry in tar::Archive::new(archive).entries()? {
+            let mut entry = entry?;
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content)?;
+            if entry.header().entry_type().is_file() {
+                entries.insert(entry.path()?.display().to_string(), (entry.header().mode()?, content));
+            }
+        }
+        Ok(entries)
+    }
 
     #[test]
     fn the_image_holds_the_program_its_sbom_and_who_is_believed() -> Result<()> {
@@ -95,6 +113,38 @@ mod tests {
         let believed = fs::read_to_string(out.join("rootfs/etc/ssl/certs/ca-certificates.crt"))?;
         assert_eq!(believed.matches("BEGIN CERTIFICATE").count(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
         assert!(believed.lines().all(|line| line.len() <= 64) && out.join("serin.tar").is_file());
+        Ok(())
+    }
+
+    #[test]
+    fn the_dockerfile_makes_the_same_image_of_the_root_folder() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let out = folder.path();
+        let (program, sbom) = (out.join("serin"), out.join("serin.cdx.json"));
+        fs::write(&program, "program")?;
+        fs::write(&sbom, "{}")?;
+        image(&Arguments { name: "registry.example/serin:1".into(), program, sbom, folder: out.to_owned() })?;
+
+        let archive = entries(&fs::read(out.join("serin.tar"))?)?;
+        let of = |suffix: &str| archive.iter().find(|(path, _)| path.ends_with(suffix)).map(|(_, (_, content))| content).context("no entry");
+        let layer = entries(of("/layer.tar")?)?;
+        assert_eq!(layer.len(), 3);
+        for (path, (mode, content)) in &layer {
+            let beside = out.join("rootfs").join(path);
+            assert_eq!((fs::metadata(&beside)?.permissions().mode() & 0o777, &fs::read(&beside)?), (*mode, content), "{path}");
+        }
+
+        let manifest: Value = serde_json::from_slice(of("manifest.json")?)?;
+        let config: Value = serde_json::from_slice(of(manifest[0]["Config"].as_str().context("no config")?)?)?;
+        let (_, last) = DOCKERFILE.rsplit_once("\nFROM scratch\n").context("its image has something below it")?;
+        let user = config["config"]["User"].as_str().context("no user")?;
+        let expected = [
+            "COPY --from=build /image/rootfs/ /".to_owned(),
+            format!("USER {user}"),
+            format!("ENTRYPOINT {}", config["config"]["Entrypoint"]),
+            format!("CMD {}", config["config"]["Cmd"]),
+        ];
+        assert_eq!(last.lines().collect::<Vec<_>>(), expected);
         Ok(())
     }
 }

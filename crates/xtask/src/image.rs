@@ -108,7 +108,7 @@ fn compare(options: &Options) -> Result<()> {
     let sources = elsewhere.join("a-folder-of-another-name");
     fs::create_dir_all(&elsewhere).with_context(|| format!("cannot create {}", elsewhere.display()))?;
     let outcome = (|| {
-        passes(Command::new("git").args(["clone", "--quiet", "--no-hardlinks"]).arg(root()).arg(&sources))?;
+        copy_sources(&sources, &options.out)?;
         let second = elsewhere.join("image");
         build(&sources, &second, options)?;
         for file in FILES {
@@ -119,6 +119,20 @@ fn compare(options: &Options) -> Result<()> {
     })();
     fs::remove_dir_all(&elsewhere).with_context(|| format!("cannot remove {}", elsewhere.display()))?;
     outcome
+}
+
+/// The sources as they lie here, committed or not, without what git ignores and without the folder that is written.
+fn copy_sources(to: &Path, out: &Path) -> Result<()> {
+    let mut list = Command::new("git");
+    let listed = stdout(list.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root()))?;
+    // What was deleted and is not committed yet is listed too.
+    let there = listed.split_terminator('\0').filter(|path| root().join(path).is_file() && !root().join(path).starts_with(out));
+    for path in there {
+        let (from, to) = (root().join(path), to.join(path));
+        fs::create_dir_all(to.parent().unwrap_or(&to)).with_context(|| format!("cannot create the folder of {}", to.display()))?;
+        fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+    }
+    Ok(())
 }
 
 /// A cargo subcommand of a fixed version, installed once into the user's cache.
@@ -152,6 +166,9 @@ pub(crate) fn tier(_: bool) -> Result<Outcome> {
     let has = |bytes: &[u8]| program.windows(bytes.len()).any(|window| window == bytes);
     ensure!(!has(b"ld-linux"), "the program asks for a dynamic loader");
     ensure!(has(b".dep-v0"), "the program holds no list of its crates");
+    let archive = fs::read(options.out.join("serin.tar")).context("cannot read the image")?;
+    let user = br#""User":"65532:65532""#;
+    ensure!(archive.windows(user.len()).any(|window| window == user), "the image does not run as 65532");
     let version = stdout(Command::new(options.out.join("serin")).arg("--version").env_clear())?;
     ensure!(version.starts_with("serin "), "it says {version:?}");
     let sbom = fs::read_to_string(options.out.join("serin.cdx.json")).context("cannot read the SBOM")?;
