@@ -53,6 +53,7 @@ pub const PACKAGES: &[Package] = &[
     ("/usr/sbin/iptables", "iptables"),
     ("/usr/sbin/conntrack", "conntrack"),
     ("/usr/bin/nsenter", "util-linux"),
+    ("curl", "curl"),
 ];
 
 /// What this machine lacks to run a node, and how to get it; `None` when it can.

@@ -1,19 +1,35 @@
 //! The Helm chart on a real node, by Helm 3 and Helm 4, in a namespace where PodSecurity `restricted` is enforced.
 
+mod first_release;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use serin_testkit::helm::{CHART, COLUMN, Helm, NAMESPACE, later_chart, made};
 use serin_testkit::node::{Node, SERIN};
 use serin_testkit::{ask, eventually, manifests};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// From `helm install` to Ready.
+/// From the start of `helm install` to Ready, with the images on the node: they came with it, and are never pulled.
 const READY: Duration = Duration::from_secs(60);
 /// For what takes moments, on a machine that does other things too.
 const SOON: Duration = Duration::from_secs(120);
 
+/// One test after the other: each has a node of its own, and one of them says how long it takes until serin is ready.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A file of values for the image that nodes of tests have.
+fn of_the_tests(helm: &Helm) -> Result<String> {
+    let (repository, tag) = SERIN.rsplit_once(':').context("the image has a tag")?;
+    helm.values(&format!("image: {{repository: {repository}, tag: {tag}, pullPolicy: Never}}"))
+}
+
 #[test]
 fn helm_installs_within_a_minute_and_leaves_nothing_but_the_kinds_and_releases() -> Result<()> {
+    let _turn = turn();
     let node = Node::start()?;
     let enforced = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE,
         "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
@@ -25,8 +41,7 @@ fn helm_installs_within_a_minute_and_leaves_nothing_but_the_kinds_and_releases()
 }
 
 fn life(node: &Node, helm: &Helm) -> Result<()> {
-    let (repository, tag) = SERIN.rsplit_once(':').context("the image has a tag")?;
-    let values = helm.values(&format!("image: {{repository: {repository}, tag: {tag}, pullPolicy: Never}}"))?;
+    let values = of_the_tests(helm)?;
     let run = |arguments: &[&str]| -> Result<String> {
         let output = helm.on(&node.kubeconfig(), &[arguments, &["-n", NAMESPACE]].concat())?;
         let said = format!("{}{}", output.stdout, output.stderr);
