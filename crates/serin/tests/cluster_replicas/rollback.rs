@@ -7,8 +7,8 @@ use serde_json::json;
 use serin_testkit::ask::get;
 use serin_testkit::eventually;
 use serin_testkit::origin::LABEL;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{scope, sleep};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::scope;
 use std::time::{Duration, Instant};
 
 /// From the write of the abort to the last answer of the canary, on every replica.
@@ -38,8 +38,17 @@ fn sticky(replicas: &[Replica]) -> Result<Vec<String>> {
     Ok(sticky)
 }
 
+/// What a replica answers while it is asked.
+#[derive(Debug, Default)]
+struct Answers {
+    /// The canary answered.
+    met: AtomicBool,
+    /// So many answers were stable's since then.
+    stable: AtomicUsize,
+}
+
 /// When the canary answered last, of these users and of a tester, asked without a pause until all is on stable for long enough.
-fn last_canary(seen: &Seen, users: &[String], met: &AtomicBool, ended: &AtomicBool) -> Result<Option<Instant>> {
+fn last_canary(seen: &Seen, users: &[String], answers: &Answers, ended: &AtomicBool) -> Result<Option<Instant>> {
     let mut last = None;
     for (nth, user) in users.iter().cycle().enumerate() {
         if ended.load(Ordering::Relaxed) {
@@ -47,7 +56,10 @@ fn last_canary(seen: &Seen, users: &[String], met: &AtomicBool, ended: &AtomicBo
         }
         if canary(seen, user, nth % 3 == 0)? {
             last = Some(Instant::now());
-            met.store(true, Ordering::Relaxed);
+            answers.met.store(true, Ordering::Relaxed);
+            answers.stable.store(0, Ordering::Relaxed);
+        } else {
+            answers.stable.fetch_add(1, Ordering::Relaxed);
         }
     }
     Ok(last)
@@ -57,25 +69,35 @@ fn last_canary(seen: &Seen, users: &[String], met: &AtomicBool, ended: &AtomicBo
 fn rolls_back(site: &Site<'_>, replicas: &[Replica], token: &str) -> Result<Vec<Duration>> {
     let users = sticky(replicas)?;
     let ended = AtomicBool::new(false);
-    let met: Vec<_> = replicas.iter().map(|_| AtomicBool::new(false)).collect();
+    let answers: Vec<_> = replicas.iter().map(|_| Answers::default()).collect();
     let (written, lasts) = scope(|scope| {
-        let ask = |(replica, met): (&Replica, _)| {
+        let ask = |(replica, answers): (&Replica, _)| {
             let (seen, users, ended) = (replica.seen.clone(), users.clone(), &ended);
-            scope.spawn(move || last_canary(&seen, &users, met, ended))
+            scope.spawn(move || last_canary(&seen, &users, answers, ended))
         };
-        let asking: Vec<_> = replicas.iter().zip(&met).map(ask).collect();
+        let asking: Vec<_> = replicas.iter().zip(&answers).map(ask).collect();
         let all_met = eventually("the canary answers on each replica", SOON, || {
-            ensure!(met.iter().all(|met| met.load(Ordering::Relaxed)), "{met:?}");
+            ensure!(answers.iter().all(|answers| answers.met.load(Ordering::Relaxed)), "{answers:?}");
             Ok(())
         });
         let wrote = all_met.and_then(|()| site.kubectl("annotate", &[&format!("serin.dev/abort={token}"), "--overwrite"]));
         // The API server has stored it by now, a moment ago.
         let written = Instant::now();
-        sleep(AT_ONCE * 3);
+        // Past the limit each user is asked three times more, so that also as a tester, on each replica.
+        let mut since = None;
+        let stays = eventually("all stay on stable", SOON, || {
+            ensure!(written.elapsed() > AT_ONCE, "the limit is not over");
+            if since.is_none() {
+                answers.iter().for_each(|answers| answers.stable.store(0, Ordering::Relaxed));
+                since = Some(Instant::now());
+            }
+            ensure!(answers.iter().all(|answers| answers.stable.load(Ordering::Relaxed) > users.len() * 3), "{answers:?}");
+            Ok(())
+        });
         ended.store(true, Ordering::Relaxed);
         let lasts = asking.into_iter().map(|asked| asked.join().map_err(|_| anyhow::anyhow!("asking panicked"))?);
         let lasts: Result<Vec<_>> = lasts.collect();
-        wrote.and(lasts).map(|lasts| (written, lasts))
+        wrote.and(stays).and(lasts).map(|lasts| (written, lasts))
     })?;
     let took = lasts.into_iter().map(|last| Ok(last.context("the canary never answered")?.saturating_duration_since(written)));
     took.collect()
