@@ -126,7 +126,8 @@ mod tests {
         image(&Arguments { name: "registry.example/serin:1".into(), program, sbom, folder: out.to_owned() })?;
 
         let archive = entries(&fs::read(out.join("serin.tar"))?)?;
-        let of = |suffix: &str| archive.iter().find(|(path, _)| path.ends_with(suffix)).map(|(_, (_, content))| content).context("no entry");
+        let of =
+            |suffix: &str| archive.iter().find(|(path, _)| path.ends_with(suffix)).map(|(_, (_, content))| content).context("no entry");
         let layer = entries(of("/layer.tar")?)?;
         assert_eq!(layer.len(), 3);
         for (path, (mode, content)) in &layer {

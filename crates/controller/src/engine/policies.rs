@@ -216,7 +216,9 @@ fn conditions(findings: &[&Finding], outcome: Outcome<'_>, key: &Key) -> (Vec<Sa
     let of = |kind, about: finding::Condition, ok: (&'static str, &str)| {
         let found: Vec<_> = findings.iter().filter(|finding| finding.condition == about).collect();
         let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
-        found.first().map_or_else(|| (kind, "True", ok.0, ok.1.to_owned()), |first| (kind, "False", first.reason, bounded(&texts.join(" "))))
+        found
+            .first()
+            .map_or_else(|| (kind, "True", ok.0, ok.1.to_owned()), |first| (kind, "False", first.reason, bounded(&texts.join(" "))))
     };
     let accepted = of(condition::ACCEPTED, finding::Condition::Accepted, (reason::ACCEPTED, "The spec is valid."));
     let mut resolved =

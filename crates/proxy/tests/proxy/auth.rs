@@ -188,7 +188,10 @@ fn log_names_the_consumer_and_no_credential() {
     site.ask("GET / HTTP/1.1\r\nHost: shop.example\r\nAuthorization: Basic c2VjcmV0OnNlY3JldA==\r\napikey: secret\r\n\r\n");
     drop(site);
     let text = lines.text();
-    assert!(text.contains(r#" consumer="alice" method="GET" host="shop.example" path="/a?x=1&apikey=***" protocol=HTTP/1.1 status=200 "#), "{text}");
+    assert!(
+        text.contains(r#" consumer="alice" method="GET" host="shop.example" path="/a?x=1&apikey=***" protocol=HTTP/1.1 status=200 "#),
+        "{text}"
+    );
     assert!(text.contains(r#" consumer=- method="GET" host="shop.example" path="/?apikey=***" protocol=HTTP/1.1 status=401 "#), "{text}");
     assert!(text.contains(r#" path="/%00?%61pikey=***" protocol=HTTP/1.1 status=400 "#), "{text}");
     assert!(!text.contains("secret") && !text.contains("c2VjcmV0") && !text.contains("key+of"), "{text}");

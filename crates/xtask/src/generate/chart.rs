@@ -94,6 +94,21 @@ mod tests {
     }
 
     #[test]
+    fn a_release_pushes_the_image_and_the_chart_to_where_they_are_looked_for() -> Result<()> {
+        let read = |path: &str| fs::read_to_string(root().join(path));
+        let (values, workflow) = (read("charts/serin/values.yaml")?, read(".github/workflows/release.yml")?);
+        let image = values.lines().find_map(|line| line.strip_prefix("  repository: ")).context("the values name no image")?;
+        assert!(workflow.contains(&format!("\n  IMAGE: {image}\n  CHARTS: oci://{image}/charts\n")), "release.yml pushes elsewhere");
+        for name in workflow.split("ghcr.io/").skip(1).filter(|rest| !rest.starts_with("${{ github.repository }}")) {
+            assert!(name.starts_with(image.trim_start_matches("ghcr.io/")), "release.yml names ghcr.io/{name:.30}");
+        }
+        for (path, whole) in [("deploy/serin.yaml", format!("image: {image}:")), ("docs/install.md", format!("name: {image},"))] {
+            assert!(read(path)?.contains(&whole), "{path} names another image");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn a_comment_is_a_row_and_a_value_without_one_is_none() {
         let values = "# Not a row.\n\n## Names\n\n# Which a|b.\n# Default: none.\nname: \"\"\nimage:\n  # Where.\n  tag: 1\nbare: 2\n";
         let head = "\n### Names\n\n| value | default | what for |\n|---|---|---|\n";
