@@ -3,14 +3,16 @@
 use crate::Key;
 use crate::auth::{AnyAuthPolicy, AnyConsumer, DeclaredAuthPolicy, DeclaredConsumer, KeySet, Resolved, SecretData};
 use crate::backends::{ENDPOINTS, SERVICE_OF_SLICE};
+use crate::certificates::Kept;
 use crate::class;
 use crate::declared::Declared;
+use crate::grants::{AnyReferenceGrant, Grant};
 use crate::ingress::HTTPS_REDIRECT;
 use crate::need::{Need, Needed};
 use crate::outside::Resolution;
 use crate::pods::PodLabels;
 use crate::policies::DeclaredPolicy;
-use crate::tls::Kept;
+use crate::tls::SECRET_NAMESPACE;
 use crate::workloads::Workload;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
@@ -48,6 +50,7 @@ pub struct Objects {
     pub(crate) resolved: OnceLock<Arc<Resolved>>,
     pub(crate) deployments: Shelf<Workload>,
     pub(crate) stateful_sets: Shelf<Workload>,
+    pub(crate) grants: Shelf<Grant>,
     /// What names outside the cluster stand for.
     pub(crate) hosts: BTreeMap<String, Resolution>,
     /// Which of the [`Need`]s were listed.
@@ -115,12 +118,12 @@ impl Objects {
         }
     }
 
-    /// Takes a complete list of what a release asked for; `false` when nothing that is read changed.
+    /// Takes a complete list of what was asked for; `false` when nothing that is read changed.
     pub fn replace_needed<K: Cached>(&mut self, need: Need, objects: impl IntoIterator<Item = K>) -> bool {
         let listed: BTreeMap<_, _> = objects.into_iter().map(|object| (object.key(), Arc::new(object.kept()))).collect();
         let shelf = K::shelf(self);
         let before = shelf.len();
-        shelf.retain(|key, _| key.namespace != need.namespace || listed.contains_key(key));
+        shelf.retain(|key, _| !need.is_of(&key.namespace) || listed.contains_key(key));
         let mut matters = shelf.len() != before;
         for (key, kept) in listed {
             matters |= shelf.get(&key) != Some(&kept);
@@ -129,13 +132,14 @@ impl Objects {
         self.known.insert(need) || matters
     }
 
-    /// Forgets what no release asks for any more.
+    /// Forgets what nothing asks for any more.
     pub fn forget(&mut self, need: &Need) {
         self.known.remove(need);
         match need.kind {
-            Needed::Pods => self.pods.retain(|key, _| key.namespace != need.namespace),
-            Needed::Deployments => self.deployments.retain(|key, _| key.namespace != need.namespace),
-            Needed::StatefulSets => self.stateful_sets.retain(|key, _| key.namespace != need.namespace),
+            Needed::Pods => self.pods.retain(|key, _| !need.is_of(&key.namespace)),
+            Needed::Deployments => self.deployments.retain(|key, _| !need.is_of(&key.namespace)),
+            Needed::StatefulSets => self.stateful_sets.retain(|key, _| !need.is_of(&key.namespace)),
+            Needed::ReferenceGrants => self.grants.retain(|key, _| !need.is_of(&key.namespace)),
         }
     }
 }
@@ -242,6 +246,20 @@ impl sealed::Cached for AnyBackendPolicy {
     }
 }
 
+impl Cached for AnyReferenceGrant {}
+impl sealed::Cached for AnyReferenceGrant {
+    type Kept = Grant;
+    fn key(&self) -> Key {
+        key_of(&self.0)
+    }
+    fn kept(self) -> Grant {
+        Grant::new(&self)
+    }
+    fn shelf(objects: &mut Objects) -> &mut BTreeMap<Key, Arc<Grant>> {
+        &mut objects.grants
+    }
+}
+
 macro_rules! authenticates {
     ($kind:ty, $shelf:ident, $kept:ty, $keep:expr, $key:expr) => {
         impl Cached for $kind {}
@@ -305,7 +323,8 @@ fn strip(meta: &mut ObjectMeta) {
     meta.owner_references = None;
     meta.finalizers = None;
     if let Some(annotations) = &mut meta.annotations {
-        annotations.retain(|name, _| [ENDPOINTS, HTTPS_REDIRECT, class::ANNOTATION, class::DEFAULT].contains(&name.as_str()));
+        annotations
+            .retain(|name, _| [ENDPOINTS, HTTPS_REDIRECT, SECRET_NAMESPACE, class::ANNOTATION, class::DEFAULT].contains(&name.as_str()));
     }
     if let Some(labels) = &mut meta.labels {
         labels.retain(|name, _| name == SERVICE_OF_SLICE);

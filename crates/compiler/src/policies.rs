@@ -2,11 +2,13 @@
 
 use crate::auth::invalid_secret;
 use crate::backends::Backends;
+use crate::certificates::{self, Told};
 use crate::key::Age;
 use crate::unresolved::Unresolved;
 use crate::{Key, Objects};
 use serde_json::Value;
 use serin_api::{Condition, Finding, ParsedPolicy, backend, parse_backend_policy, reason};
+use serin_routing::Certificate;
 use serin_routing::config::Tls;
 use serin_routing::path::canonical;
 use serin_routing::upstream::{self, ActiveCheck, Balance, HashOn, PassiveCheck, Retries, Timeouts, Upstream};
@@ -35,6 +37,11 @@ impl DeclaredPolicy {
         let deleting = !object["metadata"]["deletionTimestamp"].is_null();
         let upstream = parsed.policy.as_ref().map_or(Ok(None), |policy| upstream(key, policy));
         Self { age: Age::new(parsed.metadata.created, key), parsed, deleting, path, upstream }
+    }
+
+    /// The Secret of what is shown to the Service's endpoints.
+    pub(crate) fn client_certificate(&self) -> Option<&str> {
+        self.tls().filter(|_| !self.deleting)?.client_certificate.as_deref()
     }
 
     /// The Secrets that it names.
@@ -103,7 +110,20 @@ impl Backends<'_> {
             let pem = self.secrets.value(namespace, &ca.name, &ca.key, field)?;
             upstream::issuers(pem).map_err(|fault| invalid_secret(namespace, &ca.name, &ca.key, field, fault))
         });
-        Ok(Tls { name: tls.server_name.to_string(), issuers: issuers.transpose()? })
+        let client = tls.client_certificate.as_ref().map(|name| self.client_certificate(namespace, name));
+        Ok(Tls { name: tls.server_name.to_string(), issuers: issuers.transpose()?, client: client.transpose()? })
+    }
+
+    fn client_certificate(&self, namespace: &str, name: &str) -> Result<Arc<Certificate>, Finding> {
+        let field = "spec.tls.clientCertificate.secretRef";
+        for key in certificates::KEYS {
+            self.secrets.value(namespace, name, key, field)?;
+        }
+        let secret = Key::new(namespace, name);
+        self.objects.current_certificate(&secret).map_err(|fault| {
+            let message = Told { secret: &secret, fault, may_be_forbidden: !self.standalone }.to_string();
+            Finding { condition: Condition::ResolvedRefs, reason: fault.reason(), field: field.into(), message }
+        })
     }
 
     /// What the author of each policy is told.

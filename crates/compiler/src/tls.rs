@@ -1,39 +1,20 @@
 //! What Ingresses say of TLS: which certificate clients are shown for which host.
 
-use crate::auth::SecretData;
+use crate::certificates::{Fault, Told};
 use crate::class::{self, Class};
+use crate::grants::Grants;
 use crate::ingress::{self, Lowered};
 use crate::key::Age;
 use crate::{Key, Objects, Options};
 use k8s_openapi::api::networking::v1::{Ingress, IngressTLS};
 use serin_api::{Condition, Finding, reason};
+use serin_routing::Certificate;
 use serin_routing::config::HostMatch;
-use serin_routing::{Certificate, CertificateFault};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
-const CHAIN: &str = "tls.crt";
-const KEY: &str = "tls.key";
-
-/// A certificate that was read of a Secret, and the last one that could be.
-#[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    source: Option<Arc<SecretData>>,
-    read: Result<Arc<Certificate>, Fault>,
-    good: Option<Arc<Certificate>>,
-}
-
-/// Why a Secret gives no certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    /// There is none of this name.
-    Gone,
-    /// It does not have this key.
-    Without(&'static str),
-    /// This key of it is bad.
-    Bad(&'static str, CertificateFault),
-}
+/// Where the Secrets are that the `tls` of an Ingress names, if not beside it. A ReferenceGrant there must permit it.
+pub(crate) const SECRET_NAMESPACE: &str = "serin.dev/tls-secret-namespace";
 
 /// What an Ingress asks for.
 struct Claim<'o> {
@@ -50,63 +31,40 @@ impl Objects {
     /// The Secrets that hold certificates: of the Ingresses of ours, and the operator's.
     pub(crate) fn certificate_secrets(&self, options: &Options) -> BTreeSet<Key> {
         let ours = self.ingresses.iter().filter(|(_, ingress)| class::class(self, options, ingress) == Class::Ours);
-        let named = ours.flat_map(|(key, ingress)| entries(ingress).filter_map(|(_, tls)| secret_of(key, tls)));
+        let grants = Grants::new(self, options);
+        let named = ours.flat_map(|(key, ingress)| secrets(key, ingress).filter(|secret| grants.permit(&key.namespace, secret)));
         named.chain(options.default_tls_secret.clone()).collect()
     }
-
-    /// Reads what is new of the certificates that are asked for, and keeps of each the last one that could be read: while its Secret is
-    /// gone or broken that serves on. To be called before [`crate::compile()`].
-    pub fn keep_certificates(&mut self, options: &Options) {
-        let asked = self.certificate_secrets(options);
-        self.certificates.retain(|key, _| asked.contains(key));
-        for key in asked {
-            let source = self.secrets.get(&key);
-            let kept = self.certificates.get(&key);
-            if kept.is_some_and(|kept| kept.is_of(source)) {
-                continue;
-            }
-            let read = read(source);
-            let good = read.as_ref().ok().or_else(|| kept?.good.as_ref()).cloned();
-            let kept = Kept { source: source.cloned(), read, good };
-            self.certificates.insert(key, kept);
-        }
-    }
-
-    fn certificate(&self, key: &Key) -> (Option<Arc<Certificate>>, Option<Fault>) {
-        let (kept, source) = (self.certificates.get(key), self.secrets.get(key));
-        let read = kept.filter(|kept| kept.is_of(source)).map_or_else(|| read(source), |kept| kept.read.clone());
-        match read {
-            Ok(certificate) => (Some(certificate), None),
-            Err(fault) => (kept.and_then(|kept| kept.good.clone()), Some(fault)),
-        }
-    }
-}
-
-impl Kept {
-    fn is_of(&self, source: Option<&Arc<SecretData>>) -> bool {
-        match (&self.source, source) {
-            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
-            (before, now) => before.is_none() && now.is_none(),
-        }
-    }
-}
-
-fn read(source: Option<&Arc<SecretData>>) -> Result<Arc<Certificate>, Fault> {
-    let secret = source.ok_or(Fault::Gone)?;
-    let value = |key| secret.value(key).ok_or(Fault::Without(key));
-    let (chain, key) = (value(CHAIN)?, value(KEY)?);
-    let bad = |fault: CertificateFault| Fault::Bad(if fault.is_of_chain() { CHAIN } else { KEY }, fault);
-    Certificate::from_pem(chain, key).map(Arc::new).map_err(bad)
 }
 
 fn entries(ingress: &Ingress) -> impl Iterator<Item = (usize, &IngressTLS)> {
     ingress.spec.iter().flat_map(|spec| spec.tls.iter().flatten()).enumerate()
 }
 
+/// The namespace of the Secrets that an Ingress names: its own, if it names no other. An error: what it names is none.
+fn namespace<'i>(key: &'i Key, ingress: &'i Ingress) -> Result<&'i str, &'i str> {
+    let Some(named) = ingress.metadata.annotations.as_ref().and_then(|all| all.get(SECRET_NAMESPACE)) else { return Ok(&key.namespace) };
+    let may_stand = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label = (1..=63).contains(&named.len()) && named.bytes().all(may_stand) && !named.starts_with('-') && !named.ends_with('-');
+    if is_label { Ok(named) } else { Err(named) }
+}
+
 /// The Secret that an entry names; without one it is the operator's.
-fn secret_of(ingress: &Key, tls: &IngressTLS) -> Option<Key> {
+fn secret_of(namespace: &str, tls: &IngressTLS) -> Option<Key> {
     let name = tls.secret_name.as_deref().filter(|name| !name.is_empty())?;
-    Some(Key::new(&*ingress.namespace, name))
+    Some(Key::new(namespace, name))
+}
+
+/// The Secrets that an Ingress names, whether it may use them or not.
+fn secrets<'i>(key: &'i Key, ingress: &'i Ingress) -> impl Iterator<Item = Key> + 'i {
+    let namespace = namespace(key, ingress).ok();
+    namespace.into_iter().flat_map(|namespace| entries(ingress).filter_map(move |(_, tls)| secret_of(namespace, tls)))
+}
+
+/// Whether any Ingress of ours names a Secret of another namespace.
+pub(crate) fn asks_for_grants(objects: &Objects, options: &Options) -> bool {
+    let mut others = objects.ingresses.iter().filter(|(key, ingress)| namespace(key, ingress).is_ok_and(|named| named != key.namespace));
+    others.any(|(key, ingress)| class::class(objects, options, ingress) == Class::Ours && secrets(key, ingress).next().is_some())
 }
 
 /// The certificate of each host, in order. Of several Ingresses that name a host the oldest holds it, and each goes before those whose
@@ -114,10 +72,31 @@ fn secret_of(ingress: &Key, tls: &IngressTLS) -> Option<Key> {
 pub(crate) fn certificates(objects: &Objects, options: &Options, lowered: &mut Lowered) -> Vec<(HostMatch, Arc<Certificate>)> {
     let mut claims = Vec::new();
     let ours: Vec<_> = objects.ingresses.iter().filter(|(key, _)| lowered.findings.contains_key(key)).collect();
+    let grants = Grants::new(objects, options);
     for (key, ingress) in ours {
+        let findings = lowered.findings.entry(key.clone()).or_default();
+        let namespace = namespace(key, ingress);
+        if let Err(text) = namespace {
+            let message = format!(
+                "Annotation {SECRET_NAMESPACE} is {text:?}, which is no name of a namespace. Its hosts are shown the default certificate, or none."
+            );
+            findings.push(Finding {
+                condition: Condition::Accepted,
+                reason: reason::INVALID_SPEC,
+                field: "metadata.annotations".into(),
+                message,
+            });
+        }
         for (nth, tls) in entries(ingress) {
-            let findings = lowered.findings.entry(key.clone()).or_default();
-            claim(objects, options, (key, ingress), (nth, tls), &mut claims, findings);
+            let Some(secret) = secret_of(namespace.unwrap_or_default(), tls) else { continue };
+            let field = format!("spec.tls[{nth}]");
+            let (certificate, finding) = match namespace {
+                Ok(_) if grants.permit(&key.namespace, &secret) => served(objects, options, &secret, &field),
+                Ok(_) => (None, grants.missing(&key.namespace, &secret, format!("{field}.secretName"))),
+                Err(_) => (None, None),
+            };
+            findings.extend(finding);
+            claim((key, ingress), (field, tls), certificate, &mut claims, findings);
         }
     }
     // A stable sort: within one Ingress the order is the author's.
@@ -134,19 +113,20 @@ pub(crate) fn certificates(objects: &Objects, options: &Options, lowered: &mut L
     served.chain(default.map(|certificate| (HostMatch::Any, certificate))).collect()
 }
 
+/// What is served of a Secret that may be used, and what is wrong with it.
+fn served(objects: &Objects, options: &Options, secret: &Key, field: &str) -> (Option<Arc<Certificate>>, Option<Finding>) {
+    let (certificate, fault) = objects.certificate(secret);
+    let finding = fault.and_then(|fault| finding(objects, options, secret, fault, format!("{field}.secretName"), certificate.is_some()));
+    (certificate, finding)
+}
+
 fn claim<'o>(
-    objects: &Objects,
-    options: &Options,
     (key, ingress): (&'o Key, &Ingress),
-    (nth, tls): (usize, &IngressTLS),
+    (field, tls): (String, &IngressTLS),
+    certificate: Option<Arc<Certificate>>,
     claims: &mut Vec<Claim<'o>>,
     findings: &mut Vec<Finding>,
 ) {
-    let Some(secret) = secret_of(key, tls) else { return };
-    let (certificate, fault) = objects.certificate(&secret);
-    let field = format!("spec.tls[{nth}]");
-    findings
-        .extend(fault.and_then(|fault| finding(objects, options, &secret, fault, format!("{field}.secretName"), certificate.is_some())));
     let mut take = |host, is_implicit, field| {
         let (age, certificate) = (ingress::age(key, ingress), certificate.clone());
         claims.push(Claim { host, is_implicit, age, ingress: key, field, certificate });
@@ -180,32 +160,9 @@ fn finding(objects: &Objects, options: &Options, secret: &Key, fault: Fault, fie
     if fault == Fault::Gone && !options.standalone && !objects.known_secrets.contains(secret) {
         return None;
     }
-    let reason = match fault {
-        Fault::Gone => reason::SECRET_NOT_FOUND,
-        Fault::Without(_) => reason::SECRET_KEY_NOT_FOUND,
-        Fault::Bad(..) => reason::INVALID_SECRET,
-    };
     let what = Told { secret, fault, may_be_forbidden: !options.standalone };
     let meanwhile = if has_good { "The last good certificate serves on." } else { "Its hosts are shown the default certificate, or none." };
-    Some(Finding { condition: Condition::ResolvedRefs, reason, field, message: format!("{what} {meanwhile}") })
-}
-
-struct Told<'f> {
-    secret: &'f Key,
-    fault: Fault,
-    may_be_forbidden: bool,
-}
-
-impl fmt::Display for Told<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { secret, fault, may_be_forbidden } = self;
-        match fault {
-            Fault::Gone if *may_be_forbidden => write!(f, "Secret {secret} does not exist, or serin may not read it."),
-            Fault::Gone => write!(f, "Secret {secret} does not exist."),
-            Fault::Without(key) => write!(f, "Secret {secret} has no key {key}."),
-            Fault::Bad(key, fault) => write!(f, "Key {key} of Secret {secret} {fault}."),
-        }
-    }
+    Some(Finding { condition: Condition::ResolvedRefs, reason: fault.reason(), field, message: format!("{what} {meanwhile}") })
 }
 
 fn conflicted(claim: &Claim<'_>, holder: &Claim<'_>) -> Finding {

@@ -1,10 +1,10 @@
-//! Certificates of Ingresses: which host is shown which, and what becomes of it when its Secret is broken or gone.
+//! Certificates of Secrets: which host is shown which, what a Service is shown, and what becomes of it when a Secret is broken or gone.
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::{Value, json};
-use serin_compiler::{Compiled, Key, Objects, Options, compile};
+use serin_compiler::{AnyBackendPolicy, Compiled, Key, Objects, Options, compile};
 use serin_routing::config::HostMatch;
 
 /// Chain and key for these names.
@@ -106,7 +106,7 @@ fn a_secret_that_is_broken_or_gone_serves_its_last_good_certificate_and_its_auth
         (
             json!({"tls.crt": "?", "tls.key": key}),
             "InvalidSecret",
-            "Key tls.crt of Secret shop/tls is no chain of certificates in PEM, the server's own one first.",
+            "Key tls.crt of Secret shop/tls is no chain of certificates in PEM, that of the key first.",
         ),
         (json!({"tls.crt": chain, "tls.key": "?"}), "InvalidSecret", "Key tls.key of Secret shop/tls is no private key in PEM."),
         (json!({"tls.crt": chain, "tls.key": other}), "InvalidSecret", "Key tls.key of Secret shop/tls is not the key of the certificate."),
@@ -181,5 +181,50 @@ fn the_annotation_that_sends_to_tls_is_read_or_complained_of() {
             findings,
             "{complaints:?}"
         );
+    }
+}
+
+#[test]
+fn a_service_is_shown_the_certificate_of_the_secret_as_it_is_now_or_is_closed() {
+    let mut objects = cluster();
+    let service = json!({"metadata": {"namespace": "shop", "name": "checkout"}, "spec": {"ports": [{"port": 80}]}});
+    objects.apply(read::<Service>(service));
+    let backend = json!({"service": {"name": "checkout", "port": {"number": 80}}});
+    let metadata = json!({"namespace": "shop", "name": "shop"});
+    objects.apply(read::<Ingress>(json!({"metadata": metadata, "spec": {"ingressClassName": "serin", "defaultBackend": backend}})));
+    let tls = json!({"serverName": "checkout.shop.svc", "clientCertificate": {"secretRef": {"name": "client"}}});
+    let spec = json!({"service": "checkout", "tls": tls});
+    objects.apply(AnyBackendPolicy(json!({"metadata": {"namespace": "shop", "name": "checkout"}, "spec": spec})));
+    let options = Options::default();
+    // The same name in another namespace is another Secret.
+    certificate(&mut objects, "other", "client", &["other.test"]);
+    assert_eq!(objects.secret_needs(&options)["shop"].iter().collect::<Vec<_>>(), ["client"]);
+    let shown = |objects: &mut Objects| {
+        let compiled = compiled(objects, &options);
+        let told = compiled.policies[&Key::new("shop", "checkout")].iter().map(|finding| finding.message.clone()).collect::<Vec<_>>();
+        let backend = &compiled.config.backends[0];
+        let client = backend.tls.as_ref().and_then(|tls| Some(tls.client.as_ref()?.names[0].clone()));
+        assert_eq!(backend.unresolved, client.is_none(), "without its certificate it is closed");
+        (client, told.join(" "))
+    };
+    assert_eq!(shown(&mut objects), (None, "Secret shop/client is not read yet.".into()));
+    objects.replace_secrets("shop", &["client".to_owned()].into(), Vec::new());
+    let absent = "Secret shop/client does not exist, or serin may not read it. Create it, or name another.";
+    assert_eq!(shown(&mut objects), (None, absent.into()));
+    for name in ["first.test", "second.test"] {
+        certificate(&mut objects, "shop", "client", &[name]);
+        assert_eq!(shown(&mut objects), (Some(name.into()), String::new()));
+    }
+    let (chain, _) = pair(&["third.test"]);
+    for (data, what) in [
+        (json!({"tls.crt": chain}), "Secret shop/client has no key tls.key. Add it, or name another."),
+        (json!({"tls.crt": chain, "tls.key": "?"}), "Key tls.key of Secret shop/client is no private key in PEM."),
+        (
+            json!({"tls.crt": chain, "tls.key": pair(&["third.test"]).1}),
+            "Key tls.key of Secret shop/client is not the key of the certificate.",
+        ),
+    ] {
+        secret(&mut objects, "shop", "client", &data);
+        assert_eq!(shown(&mut objects), (None, what.into()), "the last good one is not shown");
     }
 }

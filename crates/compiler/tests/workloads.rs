@@ -191,7 +191,7 @@ fn workloads_that_cannot_be_read_or_are_left_out() {
     let (outcome, served) = outcome_of(&mut objects, &without, &seven);
     assert_eq!((outcome.id, outcome.observed, outcome.rolling), (id(None), None, None));
     assert!(!is_served(served.as_ref()));
-    assert!(objects.needs().is_empty());
+    assert!(objects.needs(&Options::default()).is_empty());
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub struct Engine {
     objects: Objects,
     stale: bool,
     listed: Listed,
-    /// What releases ask for, and whether that must be looked at again.
+    /// What releases and Ingresses ask for, and whether that must be looked at again.
     needs: BTreeSet<Need>,
     needs_may_differ: bool,
     /// The Secrets that are read, and whether that must be looked at again.
@@ -156,6 +156,7 @@ impl Engine {
             Update::Ingress(delta) => {
                 self.ingresses.take(&delta);
                 let matters = take(objects, delta, &mut self.listed.ingresses);
+                self.needs_may_differ |= matters;
                 self.secrets_may_differ |= matters;
                 matters
             }
@@ -180,6 +181,7 @@ impl Engine {
             }
             Update::IngressClass(delta) => {
                 let matters = take(objects, delta, &mut self.listed.classes);
+                self.needs_may_differ |= matters;
                 self.secrets_may_differ |= matters;
                 matters
             }
@@ -209,6 +211,14 @@ impl Engine {
                 self.listed.consumers_unreadable |= kind == Kind::Consumer;
                 false
             }
+            Update::ReferenceGrant(delta) => {
+                let need = Need::reference_grants();
+                // One may still have been on its way when nobody asked for them any more: it would outlive its withdrawal.
+                let is_needed = self.options.standalone || self.needs.contains(&need);
+                let matters = is_needed && take_needed(objects, need, delta);
+                self.secrets_may_differ |= matters;
+                matters
+            }
             Update::Secret(named, Delta::Listed(found)) => objects.replace_secrets(&named.namespace, &named.names, found),
             // One that nobody names any more may still have been on its way.
             Update::Secret(_, Delta::Applied(secret)) => {
@@ -233,12 +243,15 @@ impl Engine {
         if !std::mem::take(&mut self.needs_may_differ) {
             return None;
         }
-        let needs = self.objects.needs();
+        let needs = self.objects.needs(&self.options);
         if needs == self.needs {
             return None;
         }
         let before = std::mem::replace(&mut self.needs, needs);
-        before.difference(&self.needs).for_each(|need| self.objects.forget(need));
+        // The files of standalone mode have all of it.
+        if !self.options.standalone {
+            before.difference(&self.needs).for_each(|need| self.objects.forget(need));
+        }
         Some(&self.needs)
     }
 
@@ -335,13 +348,14 @@ impl Engine {
         self.objects.apply(read)
     }
 
-    /// Whether every kind was listed once: before that a table would forget routes. What releases ask for is waited for only before the
+    /// Whether every kind was listed once: before that a table would forget routes. What objects ask for is waited for only before the
     /// first table: a release in a namespace that cannot be listed must not stop the others.
     pub fn is_complete(&self) -> bool {
         let Listed { services, slices, ingresses, classes, releases, backend_policies, auth_policies, consumers, consumers_unreadable } =
             self.listed;
         let people = || !consumers_unreadable || !self.objects.has_auth_policies();
-        let known = || self.objects.has_what_it_needs() && self.objects.has_secrets(&self.secret_needs) && !self.secrets_may_differ;
+        let known =
+            || self.objects.has_what_it_needs(&self.options) && self.objects.has_secrets(&self.secret_needs) && !self.secrets_may_differ;
         let needed = || self.has_table() || self.options.standalone || (people() && known());
         let listed = services && slices && ingresses && classes && releases && backend_policies && auth_policies && consumers;
         // A fetch is bounded, so this wait is.

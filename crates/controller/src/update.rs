@@ -10,7 +10,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressLoadBalancerIngress};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serin_compiler::Resolution;
+use serin_compiler::{AnyReferenceGrant, Resolution};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub enum Update {
     AuthPolicy(Delta<Value>),
     /// Objects of this kind cannot be read, for want of rights. They count as absent.
     Unreadable(Kind),
+    /// Of ReferenceGrants, as they are stored, which an Ingress asked for.
+    ReferenceGrant(Delta<AnyReferenceGrant>),
     /// Of those Secrets of one namespace that are named there.
     Secret(Arc<Named>, Delta<Secret>),
     /// Of what a name outside the cluster stands for.

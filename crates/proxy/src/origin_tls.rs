@@ -1,8 +1,10 @@
 //! TLS to origins: whom serin believes to be who they say they are.
 
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use serin_routing::Certificate;
 use serin_routing::config::{Protocol, Tls};
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -12,6 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::{Connect, TlsConnector};
 
+/// So many sessions with a backend that is shown a certificate are kept to be resumed: they are all for one name.
+const SESSIONS: usize = 32;
+
 /// How TLS is spoken to origins: 1.2 and 1.3, and a certificate is verified against the name that it is asked for, always.
 #[derive(Clone)]
 pub struct OriginTls {
@@ -19,11 +24,12 @@ pub struct OriginTls {
     http1: Arc<ClientConfig>,
 }
 
-/// Whom a backend must show itself to be, and what is offered to it. Two are one when they ask for the same.
+/// Whom a backend must show itself to be, and what is shown and offered to it. Two are one when they ask for the same.
 pub(crate) struct Trust {
     name: ServerName<'static>,
     protocol: Protocol,
     issuers: Option<Arc<str>>,
+    client: Option<Arc<Certificate>>,
     connector: TlsConnector,
 }
 
@@ -98,7 +104,13 @@ impl OriginTls {
         if protocol != Protocol::Http1 {
             Arc::make_mut(&mut config).alpn_protocols = offered(protocol);
         }
-        Some(Trust { name, protocol, issuers: tls.issuers.clone(), connector: config.into() })
+        if let Some(client) = &tls.client {
+            let config = Arc::make_mut(&mut config);
+            config.client_auth_cert_resolver = Arc::<Certificate>::clone(client);
+            // The origin takes a session that is resumed for that of the certificate by which it began: nobody else may resume it.
+            config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        }
+        Some(Trust { name, protocol, issuers: tls.issuers.clone(), client: tls.client.clone(), connector: config.into() })
     }
 }
 
@@ -107,7 +119,8 @@ impl Trust {
     pub(crate) fn by_http1(&self) -> Self {
         let mut config = Arc::clone(self.connector.config());
         Arc::make_mut(&mut config).alpn_protocols = offered(Protocol::Http1);
-        Self { name: self.name.clone(), protocol: Protocol::Http1, issuers: self.issuers.clone(), connector: config.into() }
+        let (name, issuers, client) = (self.name.clone(), self.issuers.clone(), self.client.clone());
+        Self { name, protocol: Protocol::Http1, issuers, client, connector: config.into() }
     }
 
     pub(crate) fn connect(&self, socket: TcpStream) -> Connect<TcpStream> {
@@ -117,7 +130,7 @@ impl Trust {
 
 impl PartialEq for Trust {
     fn eq(&self, other: &Self) -> bool {
-        (&self.name, self.protocol, &self.issuers) == (&other.name, other.protocol, &other.issuers)
+        (&self.name, self.protocol, &self.issuers, &self.client) == (&other.name, other.protocol, &other.issuers, &other.client)
     }
 }
 
@@ -125,7 +138,7 @@ impl Eq for Trust {}
 
 impl Hash for Trust {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Two that differ only by their issuers are rare, and the text of those is long.
+        // Two that differ only by issuers and certificates are rare, and the text of those is long.
         self.name.hash(state);
     }
 }

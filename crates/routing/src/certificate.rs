@@ -1,10 +1,11 @@
-//! A certificate with its key, as it is served to clients.
+//! A certificate with its key, as it is shown to clients, or to an origin that asks for one.
 
-use rustls::InconsistentKeys;
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, SignatureScheme};
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub enum CertificateFault {
 }
 
 impl Certificate {
-    /// Reads a chain, the server's own certificate first, and its key: PKCS #8, PKCS #1 or SEC1, all in PEM.
+    /// Reads a chain, the certificate of the key first, and that key: PKCS #8, PKCS #1 or SEC1, all in PEM.
     ///
     /// # Errors
     /// When one cannot be read, or they do not belong together. That the certificate has expired is no error: clients say so.
@@ -49,7 +50,7 @@ impl Certificate {
         }
     }
 
-    /// Whether this is the server's own certificate of its chain.
+    /// Whether this is the first certificate of its chain, that of the key.
     pub fn is(&self, own: &[u8]) -> bool {
         self.key.cert.first().is_some_and(|first| first.as_ref() == own)
     }
@@ -74,6 +75,17 @@ fn names(own: &CertificateDer<'_>) -> Result<Vec<String>, CertificateFault> {
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.key))
+    }
+}
+
+/// Whomever the origin believes: if it is another issuer, the origin says so.
+impl ResolvesClientCert for Certificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.key))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 
@@ -102,7 +114,7 @@ impl CertificateFault {
 impl fmt::Display for CertificateFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Chain => "is no chain of certificates in PEM, the server's own one first",
+            Self::Chain => "is no chain of certificates in PEM, that of the key first",
             Self::Key => "is no private key in PEM",
             Self::Unsupported => "is a private key of a kind that TLS does not sign with: use RSA, ECDSA or Ed25519",
             Self::Mismatch => "is not the key of the certificate",

@@ -171,12 +171,15 @@ pub struct Tls {
     /// Who may have issued them, as PEM, in place of those whom serin believes anyway.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "pem")]
     pub issuers: Option<Arc<str>>,
+    /// What it is shown if it asks for a certificate.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "certificate")]
+    pub client: Option<Arc<Certificate>>,
 }
 
 impl Tls {
     /// For this name, with an issuer whom serin believes anyway.
     pub fn of(name: impl Into<String>) -> Self {
-        Self { name: name.into(), issuers: None }
+        Self { name: name.into(), issuers: None, client: None }
     }
 }
 
@@ -328,6 +331,10 @@ fn one<S: serde::Serializer>(upstream: &Option<Arc<Upstream>>, s: S) -> Result<S
 
 fn shown<S: serde::Serializer>(certificates: &[(HostMatch, Arc<Certificate>)], s: S) -> Result<S::Ok, S::Error> {
     s.collect_seq(certificates.iter().map(|(host, certificate)| (host, &**certificate)))
+}
+
+fn certificate<S: serde::Serializer>(client: &Option<Arc<Certificate>>, s: S) -> Result<S::Ok, S::Error> {
+    client.as_deref().serialize(s)
 }
 
 fn traffic<S: serde::Serializer>(traffic: &Traffic, s: S) -> Result<S::Ok, S::Error> {

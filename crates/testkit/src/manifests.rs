@@ -89,6 +89,39 @@ pub fn deployment_status(rolled_out: bool) -> Value {
     json!({"observedGeneration": 1_000, "replicas": all, "updatedReplicas": 1, "readyReplicas": available, "availableReplicas": available})
 }
 
+/// The kind ReferenceGrant as Gateway API has it, but for descriptions, in these versions; the last one is stored.
+pub fn reference_grants(versions: &[&str]) -> String {
+    let text = || json!({"type": "string"});
+    let from = json!({"type": "object", "required": ["group", "kind", "namespace"],
+        "properties": {"group": text(), "kind": text(), "namespace": text()}});
+    let to = json!({"type": "object", "required": ["group", "kind"], "properties": {"group": text(), "kind": text(), "name": text()}});
+    let list = |items: Value| json!({"type": "array", "minItems": 1, "maxItems": 16, "items": items});
+    let spec = json!({"type": "object", "required": ["from", "to"], "properties": {"from": list(from), "to": list(to)}});
+    let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}});
+    let version = |name: &&str| json!({"name": name, "served": true, "storage": Some(name) == versions.last(), "schema": schema});
+    document(&json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        // The API server asks for a word about every kind of such a group.
+        "metadata": {"name": "referencegrants.gateway.networking.k8s.io",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"}},
+        "spec": {"group": "gateway.networking.k8s.io", "scope": "Namespaced",
+            "names": {"kind": "ReferenceGrant", "listKind": "ReferenceGrantList", "plural": "referencegrants", "singular": "referencegrant"},
+            "versions": versions.iter().map(version).collect::<Vec<_>>()}
+    }))
+}
+
+/// A ReferenceGrant that lets Ingresses of a namespace use Secrets of this one: that of this name, or all.
+pub fn reference_grant(namespace: &str, name: &str, from: &str, secret: Option<&str>) -> String {
+    let to = match secret {
+        Some(secret) => json!({"group": "", "kind": "Secret", "name": secret}),
+        None => json!({"group": "", "kind": "Secret"}),
+    };
+    document(&json!({
+        "apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": "ReferenceGrant", "metadata": {"name": name, "namespace": namespace},
+        "spec": {"from": [{"group": "networking.k8s.io", "kind": "Ingress", "namespace": from}], "to": [to]}
+    }))
+}
+
 /// One object: JSON is YAML, so documents can be put one after the other.
 pub fn document(object: &Value) -> String {
     format!("---\n{object}\n")

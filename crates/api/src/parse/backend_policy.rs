@@ -49,9 +49,6 @@ pub fn parse_backend_policy(object: &Value) -> ParsedPolicy {
     let max_connections = section::<ConnectionsSpec>(&spec, "connections", &mut report).and_then(|raw| raw.max);
     let max_connections = max_connections.and_then(|max| usize::try_from(max).ok());
     let tls = section(&spec, "tls", &mut report).and_then(|raw| tls(raw, &mut report));
-    if tls.as_ref().is_some_and(|tls| tls.client_certificate.is_some()) {
-        report.not_implemented("spec.tls.clientCertificate");
-    }
     let tls_for = service.clone().filter(|_| !spec["tls"].is_null());
     let policy = service.filter(|_| report.0.is_empty()).map(|service| Policy {
         service,

@@ -108,6 +108,6 @@ pub struct CaCertificateSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientCertificateSpec {
-    /// A Secret of type kubernetes.io/tls. Required.
+    /// A Secret of type kubernetes.io/tls: `tls.crt`, its own certificate first, and `tls.key`. Required.
     pub secret_ref: SecretRef,
 }

@@ -98,7 +98,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
         }
     }
     let secrets = watch::SecretWatches::new(client.clone(), update.clone(), settings.secrets.is_by_name());
-    let needed = watch::NeededWatches::new(client.clone(), update.clone());
+    let needed = watch::NeededWatches::new(client.clone(), &settings.watch_namespaces, update.clone());
     let identity = uuid::Uuid::new_v4().to_string();
     let (stop, stopped) = oneshot::channel();
     let own_namespace = settings.namespace.clone();

@@ -5,6 +5,7 @@
 //! objects until it does.
 
 mod gather;
+mod grants;
 mod managers;
 mod needed;
 mod secrets;

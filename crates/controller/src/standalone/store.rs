@@ -132,6 +132,8 @@ impl Store {
         if refused.is_empty() || !next.good {
             next.good = refused.is_empty();
             let changed = self::content(&next.object) != content;
+            // Another version, or a kind of the same name: whoever reads it looks at that.
+            next.object["apiVersion"] = object["apiVersion"].take();
             replace_content(&mut next.object, content);
             if old.is_some() && changed {
                 next.object["metadata"]["generation"] = json!(generation(&next.object) + 1);

@@ -13,12 +13,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serin_api::Finding;
-use serin_compiler::{Need, SecretNeeds};
+use serin_compiler::{AnyReferenceGrant, Need, SecretNeeds};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
+
+/// The group of ReferenceGrants, before the slash of `apiVersion`.
+const GATEWAY_API: &str = "gateway.networking.k8s.io/";
 
 /// What standalone mode knows and does.
 #[derive(Debug)]
@@ -128,6 +131,13 @@ impl Files {
             "EndpointSlice" => Some(Update::EndpointSlice(typed(key, value))),
             "Ingress" => Some(Update::Ingress(typed(key, value))),
             "IngressClass" => Some(Update::IngressClass(typed(key, value))),
+            "ReferenceGrant" => {
+                // Of other groups it would be another kind.
+                let value = value.filter(|value| value["apiVersion"].as_str().is_some_and(|text| text.starts_with(GATEWAY_API)));
+                Some(Update::ReferenceGrant(
+                    value.map_or(Delta::Deleted(name.clone()), |value| Delta::Applied(Box::new(AnyReferenceGrant(value)))),
+                ))
+            }
             "Secret" => {
                 let named = Named { namespace: key.namespace.clone(), names: [key.name.clone()].into() };
                 Some(Update::Secret(Arc::new(named), typed(key, value)))

@@ -11,6 +11,7 @@ use serin_controller::admin::Name;
 use serin_controller::cluster::watch::{self, NeededWatches, SecretWatches};
 use serin_controller::update::{Delta, Update};
 use serin_testkit::cluster::Cluster;
+use serin_testkit::{eventually, manifests};
 use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -47,9 +48,16 @@ impl Watched {
     }
 
     /// Nothing but what is asked for.
-    fn needed(client: &kube::Client) -> (Self, NeededWatches) {
+    fn needed(client: &kube::Client, namespaces: &[String]) -> (Self, NeededWatches) {
         let (sender, updates) = mpsc::channel(64);
-        (Self { updates, seen: Vec::new(), _tasks: JoinSet::new() }, NeededWatches::new(client.clone(), sender))
+        (Self { updates, seen: Vec::new(), _tasks: JoinSet::new() }, NeededWatches::new(client.clone(), namespaces, sender))
+    }
+
+    async fn next(&mut self) -> Result<()> {
+        let next = tokio::time::timeout(SOON, self.updates.recv()).await;
+        let update = next.with_context(|| format!("no more than {:?}", self.seen))?.context("the watch ended")?;
+        self.seen.push(told(update));
+        Ok(())
     }
 
     /// Until each of these was seen.
@@ -85,6 +93,7 @@ fn told(update: Update) -> String {
         Update::BackendPolicy(delta) => word("BackendPolicy", delta, named_so),
         Update::Consumer(delta) => word("Consumer", delta, named_so),
         Update::AuthPolicy(delta) => word("AuthPolicy", delta, named_so),
+        Update::ReferenceGrant(delta) => word("ReferenceGrant", delta, |grant| named_so(grant.0)),
         Update::Unreadable(kind) => format!("?{}", kind.name()),
         Update::Addresses(addresses) => format!("+Addresses {}", addresses.map_or(0, |all| all.len())),
         // No watch here tells of replicas, of names and of key sets.
@@ -160,7 +169,7 @@ async fn s1_pods_are_watched_only_where_a_release_asks_for_them_and_no_more_of_t
         )?;
         cluster.apply(&pod(name, "first"))?;
     }
-    let (mut watched, mut needed) = Watched::needed(&client);
+    let (mut watched, mut needed) = Watched::needed(&client, &[]);
     let need = |namespace: &str| Need { kind: Needed::Pods, namespace: namespace.to_owned() };
     needed.are(&BTreeSet::from([need("pods-a")]));
     watched.see(&["=Pod pods-a first"]).await?;
@@ -173,6 +182,48 @@ async fn s1_pods_are_watched_only_where_a_release_asks_for_them_and_no_more_of_t
     watched.see(&["+Pod pods-b last"]).await?;
     ensure!(watched.seen.iter().all(|word| !word.contains("third")), "{:?}", watched.seen);
     Ok(())
+}
+
+#[tokio::test]
+async fn reference_grants_are_none_until_the_kind_is_there_and_followed_in_the_version_that_is_served() -> Result<()> {
+    let cluster = shared()?;
+    let client = serin(&cluster.kubeconfig(), &install(cluster, "grants-system")?).await?;
+    for name in ["grants-a", "grants-b"] {
+        namespace(cluster, name)?;
+    }
+    let asked = BTreeSet::from([Need::reference_grants()]);
+    let (mut watched, mut needed) = Watched::needed(&client, &["grants-a".to_owned()]);
+    needed.are(&asked);
+    watched.see(&["=ReferenceGrant "]).await?;
+    let apply = |versions: &[&str]| {
+        cluster.apply(&manifests::reference_grants(versions))?;
+        let wait = ["wait", "--for=condition=Established", "crd/referencegrants.gateway.networking.k8s.io", "--timeout=60s"];
+        cluster.kubectl(&wait, "")?.ok().map(drop)
+    };
+    apply(&["v1beta1"])?;
+    eventually("the kind is taken", SOON, || cluster.apply(&manifests::reference_grant("grants-b", "elsewhere", "shop", None)))?;
+    cluster.apply(&manifests::reference_grant("grants-a", "one", "shop", None))?;
+    // Whether it was there before the watch or not.
+    while !watched.seen.iter().any(|word| word.ends_with("ReferenceGrant one")) {
+        watched.next().await?;
+    }
+    cluster.apply(&manifests::reference_grant("grants-a", "two", "shop", None))?;
+    cluster.kubectl(&["delete", "referencegrant", "one", "-n", "grants-a"], "")?.ok()?;
+    watched.see(&["+ReferenceGrant two", "-ReferenceGrant one"]).await?;
+    ensure!(watched.seen.iter().all(|word| !word.contains("elsewhere")), "{:?}", watched.seen);
+
+    // Both versions, and then the new one alone, which a watch that begins finds.
+    apply(&["v1beta1", "v1"])?;
+    let new = manifests::reference_grants(&["v1beta1", "v1"]).replacen(r#""served":true"#, r#""served":false"#, 1);
+    cluster.apply(&new)?;
+    eventually("the old version is gone", SOON, || {
+        let answer = cluster.kubectl(&["get", "--raw", "/apis/gateway.networking.k8s.io/v1beta1/referencegrants"], "")?;
+        ensure!(!answer.status.success(), "it is served");
+        Ok(())
+    })?;
+    let (mut watched, mut needed) = Watched::needed(&client, &[]);
+    needed.are(&asked);
+    watched.see(&["=ReferenceGrant elsewhere,two"]).await
 }
 
 /// A Secret of one key.

@@ -1,11 +1,12 @@
 //! Origins that are spoken to by TLS: whom the proxy believes, and what becomes of the others.
 
 use crate::http2_origin::run;
-use crate::support::{Client, Message, Origin, PATIENCE, backend, eventually, everything_to, serve, settings};
+use crate::support::{Client, Message, Origin, PATIENCE, backend, eventually, everything_to, publish, serve, settings};
 use base64::Engine;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use serin_proxy::{OriginTls, Proxy, Settings, Timeouts};
 use serin_routing::config::{Backend, Protocol, Tls};
 use serin_routing::{Certificate, Config};
@@ -50,6 +51,21 @@ impl Authority {
         let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         Arc::new(versions.with_no_client_auth().with_single_cert(vec![certificate], key).expect("a server"))
+    }
+
+    /// A server for this name that asks each client for a certificate of this authority's.
+    fn demanding(&self, name: &str) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().expect("a key");
+        let certificate =
+            CertificateParams::new([name.to_owned()]).expect("parameters").signed_by(&key, &self.issuer).expect("a certificate");
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).expect("a root");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().expect("a verifier");
+        let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let server = versions.with_client_cert_verifier(verifier).with_single_cert(vec![certificate.der().clone()], key);
+        Arc::new(server.expect("a server"))
     }
 
     /// Settings that believe what it issued.
@@ -158,6 +174,51 @@ fn issuers_that_a_backend_names_are_believed_for_it_and_no_others() {
         asked.lock().expect("no panic").clear();
         assert_eq!(Client::of(&proxy).get("/").status(), status);
         assert_eq!(asked.lock().expect("no panic").len(), usize::from(status == 200));
+    }
+}
+
+/// An origin that answers a request, says whose certificate it was shown, and closes or keeps the connection.
+fn demanding(server: Arc<ServerConfig>, names: Vec<Arc<Certificate>>, keeps: bool) -> Origin {
+    Origin::talking(move |socket| {
+        let session = ServerConnection::new(Arc::clone(&server)).expect("a session");
+        let mut stream = BufReader::new(StreamOwned::new(session, socket));
+        while Message::read(&mut stream, false).is_some() {
+            let shown = stream.get_ref().conn.peer_certificates().and_then(|chain| chain.first()).expect("who shows none is refused");
+            let name = names.iter().find(|one| one.is(shown)).map_or("somebody", |one| one.names[0].as_str());
+            let connection = if keeps { "keep-alive" } else { "close" };
+            let answer = format!("HTTP/1.1 200 OK\r\nConnection: {connection}\r\nContent-Length: {}\r\n\r\n{name}", name.len());
+            if stream.get_mut().write_all(answer.as_bytes()).is_err() || !keeps {
+                return;
+            }
+        }
+    })
+}
+
+#[test]
+fn backend_is_shown_the_certificate_of_the_moment_on_kept_connections_and_new_ones() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (first, second, foreign) = (authority.certificate(&["first"]), authority.certificate(&["second"]), other.certificate(&["foreign"]));
+    for keeps in [true, false] {
+        let origin = demanding(authority.demanding("next.example"), vec![Arc::clone(&first), Arc::clone(&second)], keeps);
+        let showing = |client: Option<&Arc<Certificate>>| {
+            let mut config = to(&origin, "next.example");
+            config.backends[0].tls = Some(Tls { client: client.cloned(), ..Tls::of("next.example") });
+            config
+        };
+        let proxy = serve(authority.believed(Timeouts::default()), showing(Some(&first)));
+        let asked = || {
+            let answer = Client::of(&proxy).get("/");
+            if answer.status() == 200 { answer.text().to_owned() } else { answer.status().to_string() }
+        };
+        // A session that is resumed is that of the certificate by which it began, so one after another is asked.
+        for (client, expected) in
+            [(Some(&first), "first"), (Some(&second), "second"), (None, "502"), (Some(&foreign), "502"), (Some(&first), "first")]
+        {
+            publish(&proxy, showing(client));
+            for _ in 0..2 {
+                assert_eq!(asked(), expected, "connections are kept: {keeps}");
+            }
+        }
     }
 }
 

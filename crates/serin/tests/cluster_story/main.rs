@@ -9,6 +9,7 @@ mod columns;
 mod continuity;
 mod discipline;
 mod examples;
+mod grants;
 mod guard;
 mod hosts;
 mod imported;

@@ -70,6 +70,11 @@ impl<'a> Site<'a> {
         self.started(host, self.namespace, "serin", options)
     }
 
+    /// The same for these namespaces, with commas between.
+    pub(crate) fn serin_of_with(&self, host: u8, namespaces: &str, options: &[&str]) -> Result<Serin> {
+        self.started(host, namespaces, "serin", options)
+    }
+
     /// The same with the rights of another account of this namespace.
     pub(crate) fn serin_as(&self, host: u8, account: &str, options: &[&str]) -> Result<Serin> {
         self.started(host, self.namespace, account, options)

@@ -5,6 +5,7 @@ use crate::site::SOON;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use serin_testkit::eventually;
+use serin_testkit::manifests::reference_grants;
 use std::collections::BTreeSet;
 
 /// In the manifests.
@@ -13,12 +14,16 @@ const KEY: &str = "the-key-of-alice-for-tests";
 /// Rights that are for an option: idle where the Deployment does not pass it.
 const FOR_OPTIONS: [(&str, &str); 2] = [("ingresses/status", "--publish-"), ("tokenreviews", "--peers-service")];
 
+/// Open to every authenticated user.
+const DISCOVERY: [&str; 3] = ["/openapi/", "/version", "/apis/gateway.networking.k8s.io/"];
+
 /// Group, resource with its subresource, and verb.
 type Right = (String, String, String);
 
 #[test]
 fn every_right_of_serin_is_used_none_is_missing_and_nothing_but_status_lease_and_events_is_written() -> Result<()> {
     let site = Scenario::new("n2-rights", "n2", 2)?;
+    site.node.apply(&reference_grants(&["v1beta1"]))?;
     site.apply("manifests.yaml")?;
     for (kind, name) in
         [("crel", "checkout"), ("crel", "ledger"), ("crel", "both"), ("authp", "keys"), ("consumer", "alice"), ("bpol", "checkout")]
@@ -47,10 +52,7 @@ fn every_right_of_serin_is_used_none_is_missing_and_nothing_but_status_lease_and
         ensure!(code != 401 && code != 403, "denied: {request}");
         let Some((group, resource, verb)) = right(request) else {
             let path = request["requestURI"].as_str().unwrap_or_default();
-            ensure!(
-                request["verb"] == "get" && (path.starts_with("/openapi/") || path.starts_with("/version")),
-                "not about an object: {request}"
-            );
+            ensure!(request["verb"] == "get" && DISCOVERY.iter().any(|open| path.starts_with(open)), "not about an object: {request}");
             continue;
         };
         if resource == "selfsubjectreviews" {

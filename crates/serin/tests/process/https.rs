@@ -7,11 +7,13 @@ use serde_json::json;
 use serin_testkit::ask::{Answer, get_tls};
 use serin_testkit::authority::Authority;
 use serin_testkit::load::{self, Plan};
-use serin_testkit::manifests::document;
+use serin_testkit::manifests::{document, reference_grant};
 use serin_testkit::rotation::Rotations;
 use serin_testkit::{eventually, long};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+const PAGE: &str = include_str!("../../../../docs/tls.md");
 
 /// A new certificate for the route's host, and the file of the Secret that holds it.
 fn secret(authority: &Authority) -> Result<(CertificateDer<'static>, String)> {
@@ -100,4 +102,57 @@ fn a_broken_secret_leaves_the_last_good_certificate_and_the_log_says_why_without
     ensure!(ask(&authority, address, HOST)?.0 == certificate, "it is not the last good one");
     ensure!(!site.running.process.log().contains(&secret_of_key), "the log has a key");
     Ok(())
+}
+
+#[test]
+fn a_secret_of_another_namespace_is_served_while_a_grant_of_that_namespace_permits_it() -> Result<()> {
+    let authority = Authority::new()?;
+    let (site, address, _) = site(&authority, &[])?;
+    // The Ingress's own Secret is not meant any more, though it is still there.
+    let example = PAGE.split("```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
+    let example = example.into_iter().find_map(|block| block.split_once("---\n").filter(|(_, grant)| grant.contains("ReferenceGrant")));
+    let (elsewhere, grant) = example.context("the page has an example of a grant")?;
+    let refused = |why: &str| {
+        eventually(why, PATIENCE, || {
+            let error = ask(&authority, address, HOST).err().context("a certificate is shown")?;
+            ensure!(format!("{error:#}").contains("UnrecognisedName"), "{error:#}");
+            Ok(())
+        })
+    };
+    let granted = authority.certificate(&[HOST])?;
+    site.write("wild.yaml", &granted.secret("certificates", "wildcard"))?;
+    site.write("ingress.yaml", elsewhere)?;
+    site.tells("No ReferenceGrant in namespace certificates lets Ingresses of namespace shop use Secret wildcard.")?;
+    refused("without a grant nothing is shown")?;
+    let shown = || {
+        eventually("the certificate is shown", PATIENCE, || {
+            ensure!(ask(&authority, address, HOST)?.0 == granted.der, "another certificate");
+            Ok(())
+        })
+    };
+    for _ in 0..2 {
+        site.write("grant.yaml", grant)?;
+        shown()?;
+        site.remove("grant.yaml")?;
+        refused("what was permitted is not any more")?;
+    }
+    // A kind of the same name, and a grant that the other side gives itself; a second file shows that they were read.
+    let other = reference_grant("certificates", "shop", "shop", None).replace("gateway.networking.k8s.io", "gateway.example");
+    site.write("grant.yaml", &(other + &reference_grant("shop", "shop", "shop", None)))?;
+    let second = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "second", "namespace": "shop"},
+        "spec": {"tls": [{"hosts": ["second.example"], "secretName": "never"}]}});
+    site.write("second.yaml", &document(&second))?;
+    site.tells("Secret shop/never does not exist.")?;
+    refused("of other kinds nothing is taken")?;
+    site.remove("second.yaml")?;
+    // Nobody asks for grants for a while: those that are there count all the same afterwards.
+    site.write("grant.yaml", &reference_grant("certificates", "shop", "shop", None))?;
+    shown()?;
+    site.write("ingress.yaml", &ingress())?;
+    eventually("the Ingress's own is shown", PATIENCE, || {
+        ensure!(ask(&authority, address, HOST)?.0 != granted.der, "it is that of the other namespace");
+        Ok(())
+    })?;
+    site.write("ingress.yaml", elsewhere)?;
+    shown()
 }

@@ -1,6 +1,6 @@
-//! What is watched only while a release asks for it: of Pods nothing but metadata is asked of the API server.
+//! What is watched only while an object asks for it: of Pods nothing but metadata is asked of the API server.
 
-use super::{Told, config, key, lasting, read, tell};
+use super::{Told, config, grants, key, lasting, read, tell};
 use crate::update::{Delta, Update};
 use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
@@ -20,6 +20,8 @@ use tracing::{Instrument, info_span};
 /// One watch for each kind and namespace that is asked for.
 pub struct NeededWatches {
     client: Client,
+    /// Those that are watched; none: all.
+    namespaces: Vec<String>,
     updates: mpsc::Sender<Update>,
     watched: BTreeMap<Need, AbortHandle>,
     /// They end with it.
@@ -28,8 +30,8 @@ pub struct NeededWatches {
 
 impl NeededWatches {
     /// Watches nothing yet.
-    pub fn new(client: Client, updates: mpsc::Sender<Update>) -> Self {
-        Self { client, updates, watched: BTreeMap::new(), tasks: JoinSet::new() }
+    pub fn new(client: Client, namespaces: &[String], updates: mpsc::Sender<Update>) -> Self {
+        Self { client, namespaces: namespaces.to_vec(), updates, watched: BTreeMap::new(), tasks: JoinSet::new() }
     }
 
     /// Watches these, and no others.
@@ -46,14 +48,14 @@ impl NeededWatches {
         for need in needs {
             if !self.watched.contains_key(need) {
                 let span = info_span!("watch", kind = ?need.kind, namespace = need.namespace);
-                let task = follow(self.client.clone(), need.clone(), self.updates.clone()).instrument(span);
+                let task = follow(self.client.clone(), need.clone(), self.namespaces.clone(), self.updates.clone()).instrument(span);
                 self.watched.insert(need.clone(), self.tasks.spawn(task));
             }
         }
     }
 }
 
-async fn follow(client: Client, Need { kind, namespace }: Need, updates: mpsc::Sender<Update>) {
+async fn follow(client: Client, Need { kind, namespace }: Need, namespaces: Vec<String>, updates: mpsc::Sender<Update>) {
     match kind {
         Needed::Pods => {
             let pods = Api::<PartialObjectMeta<Pod>>::namespaced(client, &namespace);
@@ -62,6 +64,7 @@ async fn follow(client: Client, Need { kind, namespace }: Need, updates: mpsc::S
         }
         Needed::Deployments => whole::<Deployment>(client, &namespace, Update::Deployment, updates).await,
         Needed::StatefulSets => whole::<StatefulSet>(client, &namespace, Update::StatefulSet, updates).await,
+        Needed::ReferenceGrants => grants::follow(client, &namespaces, updates).await,
     }
 }
 
