@@ -382,7 +382,11 @@ impl Engine {
         let same = self.version > 0 && compiled.config == self.compiled.config;
         if compiled != self.compiled {
             self.complaints_differ = true;
-            self.releases.values_mut().for_each(Tracked::wake);
+            for key in differing(&compiled.releases, &self.compiled.releases) {
+                if let Some(tracked) = self.releases.get_mut(key) {
+                    tracked.wake();
+                }
+            }
             self.backend_policies.open(differing(&compiled.policies, &self.compiled.policies));
             if !compiled.ingresses.keys().eq(self.compiled.ingresses.keys()) {
                 self.ingresses.open_all();
@@ -404,8 +408,13 @@ impl Engine {
     /// Every worker serves this table; how long it took to build it and to bring it there.
     pub fn served(&mut self, table: Arc<Table>, took: Duration) {
         self.publishing += took;
-        self.releases.values_mut().for_each(Tracked::wake);
-        self.served = table.releases().iter().map(|release| (release.uid.clone(), release.epoch())).collect();
+        let served = table.releases().iter().map(|release| (release.uid.clone(), release.epoch())).collect();
+        let before = std::mem::replace(&mut self.served, served);
+        for tracked in self.releases.values_mut() {
+            if self.served.get(tracked.uid()) != before.get(tracked.uid()) {
+                tracked.wake();
+            }
+        }
         self.table = Some(table);
     }
 
@@ -439,6 +448,11 @@ impl Engine {
         writes.extend(self.consumers.decide(&self.compiled, now));
         writes.extend(self.ingresses.decide(|key| self.compiled.ingresses.contains_key(key), now));
         writes
+    }
+
+    /// Whether a release waits until each ready replica has said that it serves it.
+    pub fn waits_for_peers(&self) -> bool {
+        self.peers.is_some() && self.releases.values().any(|tracked| tracked.waits_for_peers)
     }
 
     /// What is to be told now of Ingresses that are at fault: name, uid and Events. Only the leader tells.

@@ -36,6 +36,8 @@ pub trait World {
     fn annotate(&mut self, name: &Name, patch: &[(String, Option<String>)]) -> Result<(), Refusal>;
     /// Whether this replica decides at this moment.
     fn leads(&self) -> bool;
+    /// Whether a release waits until the other replicas have said that they serve it: then they are asked more often.
+    fn waits_for_peers(&mut self, waits: bool);
     /// The own wall clock minus the API server's, when both are known.
     fn clock_skew(&self) -> Option<SignedDuration>;
 }
@@ -125,6 +127,7 @@ pub async fn run(
         if world.leads() {
             let now = Timestamp::now();
             world.write(engine.decide(&proxy.counters(), world.clock_skew(), now));
+            world.waits_for_peers(engine.waits_for_peers());
             for (name, uid, events) in engine.faults(now) {
                 world.tell(&name, &uid, &events);
             }

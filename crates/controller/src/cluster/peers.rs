@@ -1,11 +1,11 @@
-//! The leader asks the other replicas, each second, what they serve and count ([`crate::update::Said`]).
+//! The leader asks the other replicas, each second, what they serve and count ([`crate::update::Said`]); more often while a release waits
+//! for them to serve what was just written.
 //!
 //! Who they are is what the EndpointSlices of serin's headless Service say is ready. A token goes with each question; it is for this audience
 //! alone, so whoever overhears it can do nothing with it at the API server.
 
 use super::lease::Leadership;
 use super::publish::ServiceName;
-use super::watch;
 use crate::client::AdminClient;
 use crate::update::{Delta, Update};
 use anyhow::Context;
@@ -17,13 +17,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{debug, warn};
 
 /// How often each is asked.
 const EVERY: Duration = Duration::from_secs(1);
+/// The same while something waits for their answers.
+const HURRIED: Duration = Duration::from_millis(200);
 /// How long an answer may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// The name of the port that is asked, where the Service has several.
@@ -38,13 +40,21 @@ pub struct PeerSettings {
     pub token: PathBuf,
 }
 
-/// Tells who is ready, and while this replica leads what each says. Ends when nobody takes it any more.
-pub(super) async fn follow(client: Client, settings: PeerSettings, leadership: Leadership, updates: mpsc::Sender<Update>) {
+/// Tells who is ready, and while this replica leads what each says. Ends when nobody takes it any more. `waited_for` says whether something
+/// waits for their answers.
+pub(super) async fn follow(
+    client: Client,
+    settings: PeerSettings,
+    leadership: Leadership,
+    waited_for: watch::Receiver<bool>,
+    updates: mpsc::Sender<Update>,
+) {
     let (found, mut slices) = mpsc::channel(64);
-    let watching = watch::slices_of(client, settings.service.clone(), found);
+    let watching = super::watch::slices_of(client, settings.service.clone(), found);
     let asking = async {
         let (mut all, mut ready) = (BTreeMap::new(), BTreeSet::new());
-        let (mut ticks, mut calls) = (interval(EVERY), JoinSet::new());
+        let (mut ticks, mut calls) = (interval(HURRIED), JoinSet::new());
+        let mut last: Option<Instant> = None;
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asked = BTreeSet::new();
         let mut trouble = None;
@@ -59,9 +69,11 @@ pub(super) async fn follow(client: Client, settings: PeerSettings, leadership: L
                     }
                 }
                 _ = ticks.tick() => {
-                    if !leadership.is_leader() {
+                    let is_due = *waited_for.borrow() || last.is_none_or(|last| last.elapsed() >= EVERY);
+                    if !is_due || !leadership.is_leader() {
                         continue;
                     }
+                    last = Some(Instant::now());
                     let token = match read(&settings.token) {
                         Ok(token) => Arc::new(token),
                         Err(error) => {

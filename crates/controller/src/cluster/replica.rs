@@ -109,8 +109,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
         let _ = stopped.await;
     });
     let boot = settings.peers.as_ref().map(|_| proxy.counters().boot().to_owned());
+    let (hurry, waited_for) = tokio::sync::watch::channel(false);
     if let Some(found_by) = settings.peers {
-        let task = peers::follow(client.clone(), found_by, leadership.clone(), update.clone());
+        let task = peers::follow(client.clone(), found_by, leadership.clone(), waited_for, update.clone());
         drop(watches.spawn(task.instrument(info_span!("peers"))));
     }
     drop(update);
@@ -118,7 +119,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Replica> {
     let events = Events::spawn(client.clone(), &identity);
     let clock = ServerClock::spawn(client.clone());
     let reach = (settings.secrets, settings.watch_namespaces);
-    let world = Cluster::new(updates, needed, (secrets, reach), StatusWriter::new(client, leadership.clone()), events, leadership, clock);
+    let writer = StatusWriter::new(client, leadership.clone());
+    let world = Cluster::new(updates, needed, (secrets, reach), writer, events, (leadership, hurry), clock);
 
     let (asks, asked) = mpsc::channel(64);
     let serves = Arc::clone(&proxy);

@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use serin_compiler::{Need, SecretNeeds};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{Instrument, info_span};
 
 /// What the loop needs of a cluster.
@@ -32,6 +32,8 @@ pub(super) struct Cluster {
     writer: StatusWriter,
     events: Events,
     leadership: Leadership,
+    /// Whether something waits for what the other replicas say.
+    hurry: watch::Sender<bool>,
     clock: ServerClock,
 }
 
@@ -70,12 +72,13 @@ impl Cluster {
         (secrets, (reach, namespaces)): (SecretWatches, (Reach, Vec<String>)),
         writer: StatusWriter,
         events: Events,
-        leadership: Leadership,
+        (leadership, hurry): (Leadership, watch::Sender<bool>),
         clock: ServerClock,
     ) -> Self {
         // One message at most for each write, and one write at most for each release is on its way.
         let (answer, answers) = mpsc::unbounded_channel();
-        Self { updates, needed, secrets, reach, namespaces, beyond: SecretNeeds::new(), answers, answer, writer, events, leadership, clock }
+        let beyond = SecretNeeds::new();
+        Self { updates, needed, secrets, reach, namespaces, beyond, answers, answer, writer, events, leadership, hurry, clock }
     }
 
     fn send(&self, write: StatusWrite) {
@@ -155,6 +158,10 @@ impl World for Cluster {
 
     fn leads(&self) -> bool {
         self.leadership.is_leader()
+    }
+
+    fn waits_for_peers(&mut self, waits: bool) {
+        self.hurry.send_if_modified(|before| std::mem::replace(before, waits) != waits);
     }
 
     fn clock_skew(&self) -> Option<SignedDuration> {

@@ -29,6 +29,10 @@ const RETRY: SignedDuration = SignedDuration::from_secs(1);
 /// How often a release is decided that is not under way: a thousand of them must cost next to nothing.
 const QUIET: SignedDuration = SignedDuration::from_secs(2);
 
+/// How often one is decided that is under way, if nothing changes that it is decided from: at each tick of the loop, and not again for each
+/// of the many inputs between two.
+const BREATH: SignedDuration = SignedDuration::from_millis(200);
+
 /// What is known beside the object itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'a> {
@@ -63,6 +67,8 @@ pub(super) struct Tracked {
     quiet_until: Option<Timestamp>,
     /// Until when a write is waited for; the object that it makes ends that.
     waits_until: Option<Timestamp>,
+    /// Whether a ready replica has not said yet that it serves what was decided.
+    pub(super) waits_for_peers: bool,
     /// Fields of the last write that the CRD of the cluster does not have.
     pub(super) cut: Vec<String>,
 }
@@ -82,6 +88,7 @@ impl Tracked {
             last_write: None,
             quiet_until: None,
             waits_until: None,
+            waits_for_peers: false,
             cut: Vec::new(),
         }
     }
@@ -156,6 +163,7 @@ impl Tracked {
             Some((_, plan)) => step(plan, &state, &evidence, now),
             None => hold(self.is_enabled(), &state, &evidence, now),
         };
+        self.waits_for_peers = own.is_some_and(|own| served.is_none_or(|served| served < own));
         let identities = || counters.identities(&uid, &outcome.id);
         let (measured, decided) = self.memory.measured(&decision.state, totals, here, identities, now);
         self.untold.extend(self.memory.episodes(&decision.state, totals, now));
@@ -187,12 +195,14 @@ impl Tracked {
         let spec = plan.as_ref().map(|(release, plan)| (*release, plan));
         let status = report(&self.status, spec, &decision.state, &facts, now);
         let under_way = matches!(decision.state.phase, Phase::Progressing | Phase::Scheduled);
-        self.quiet_until = if under_way { None } else { now.checked_add(QUIET).ok() };
+        self.quiet_until = now.checked_add(if under_way { BREATH } else { QUIET }).ok();
         let status = serde_json::to_value(status).expect("a status has only text keys and finite numbers");
-        self.current = Some(status.clone());
-        if !pace::is_due(&self.object["status"], &status, self.last_write, now) {
+        let is_due = pace::is_due(&self.object["status"], &status, self.last_write, now);
+        let status = self.current.insert(status);
+        if !is_due {
             return None;
         }
+        let status = status.clone();
         (self.last_write, self.waits_until) = (Some(now), now.checked_add(IN_FLIGHT).ok());
         self.told = std::mem::take(&mut self.untold);
         Some(StatusWrite {

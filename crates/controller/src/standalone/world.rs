@@ -242,6 +242,8 @@ impl World for Files {
         true
     }
 
+    fn waits_for_peers(&mut self, _: bool) {}
+
     fn clock_skew(&self) -> Option<SignedDuration> {
         None
     }
