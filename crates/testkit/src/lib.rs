@@ -36,6 +36,7 @@ pub mod websocket;
 mod run;
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -53,6 +54,20 @@ pub fn program(name: &str) -> Result<PathBuf> {
     let path = folder_of_programs()?.join(name);
     ensure!(path.is_file(), "{name} is not built; run `cargo build --workspace --bins`");
     Ok(path)
+}
+
+/// A program of this workspace as it is shipped, optimised, for figures that say something. It is built first where it is not there or
+/// older than its source: for some minutes, from nothing.
+///
+/// # Errors
+/// When it does not build.
+pub fn optimised(name: &str) -> Result<PathBuf> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // As `cargo run --release` builds it, so that there is one build for both.
+    let status = cargo.args(["build", "--quiet", "--release", "--package", name]).status().context("cannot start cargo")?;
+    ensure!(status.success(), "{name} does not build");
+    let folder = folder_of_programs()?;
+    Ok(folder.parent().context("the programs are in no folder")?.join("release").join(name))
 }
 
 /// `target/PROFILE`, where this test, or this program of the workspace, was built.
