@@ -39,6 +39,7 @@ fn the_first_release_goes_as_its_page_says() -> Result<()> {
     let tester = reader.next("curl -H 'Host: shop.example' -H 'X-Canary: always' http://ADDRESS/hostname")?;
     reader.until_version(tester, "checkout-v2")?;
 
+    reader.until_programmed()?;
     reader.run("serin promote checkout -n shop")?;
     reader.until_phase("Promoted")?;
     reader.until_version(anyone, "checkout-v2")?;
@@ -51,7 +52,10 @@ fn the_first_release_goes_as_its_page_says() -> Result<()> {
     reader.until_phase("Aborted")?;
 
     // The page goes on from a release that is promoted.
-    reader.shell("serin retry checkout -n shop && serin promote checkout -n shop")?;
+    reader.shell("serin retry checkout -n shop")?;
+    reader.until_phase("Progressing")?;
+    reader.until_programmed()?;
+    reader.shell("serin promote checkout -n shop")?;
     reader.until_phase("Promoted")?;
     let edit = reader.run("kubectl -n shop get canaryrelease checkout -o jsonpath='{.status.finalize.edits[*].text}'")?;
     reader.shell(&edit)?;
@@ -122,6 +126,16 @@ impl<'a> Reader<'a> {
         eventually(&format!("the release is {phase}"), SOON, || {
             let status = self.shell("kubectl -n shop get canaryrelease checkout -o jsonpath='{.status}'")?;
             ensure!(status.contains(&format!(r#""phase":"{phase}""#)), "{status}");
+            Ok(())
+        })
+    }
+
+    /// A person is slower than this: until each replica follows, nothing is promoted.
+    fn until_programmed(&self) -> Result<()> {
+        let path = "{.status.conditions[?(@.type==\"Programmed\")].status}";
+        eventually("each replica follows", SOON, || {
+            let status = self.shell(&format!("kubectl -n shop get canaryrelease checkout -o jsonpath='{path}'"))?;
+            ensure!(status == "True", "Programmed is {status}");
             Ok(())
         })
     }
