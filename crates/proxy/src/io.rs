@@ -7,7 +7,9 @@ mod request_body;
 pub(crate) use client::{ClientIo, Connection, Refusal};
 pub(crate) use deadline::Deadline;
 pub(crate) use request_body::RequestBody;
+use socket2::SockRef;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,9 +24,17 @@ pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin {
     fn written(&self) -> u64 {
         0
     }
+
+    /// Whether bytes are there to be read, also where the runtime has not heard of them yet.
+    fn has_arrived(&self) -> bool;
 }
 
-impl ClientStream for TcpStream {}
+impl ClientStream for TcpStream {
+    fn has_arrived(&self) -> bool {
+        // The socket does not block; at its end there are none.
+        SockRef::from(self).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|length| length > 0)
+    }
+}
 
 /// Writes what is there in pieces.
 pub(crate) fn poll_write_pieces(

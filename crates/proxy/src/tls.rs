@@ -110,6 +110,10 @@ impl ClientStream for TlsStream<Counted> {
     fn written(&self) -> u64 {
         self.get_ref().0.written
     }
+
+    fn has_arrived(&self) -> bool {
+        self.get_ref().0.socket.has_arrived()
+    }
 }
 
 impl Counted {

@@ -12,6 +12,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -21,6 +22,8 @@ const REFUSED: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\
 const PIECE: usize = 16 * 1024;
 /// How much is read at once where a head is expected: what an idle connection holds.
 const HEAD_PIECE: usize = 4 * 1024;
+/// For so long a connection of a proxy that drains waits for its first request: whoever connected just before is about to send it.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// How much is read ahead of a response to notice that the client left.
 const READ_AHEAD: usize = 16 * 1024;
 
@@ -68,6 +71,8 @@ pub(crate) struct ClientIo<S> {
     timeouts: Timeouts,
     gate: Requests,
     phase: Phase,
+    /// When it was opened, until its first request has come.
+    opened: Option<Instant>,
     /// What was read and hyper does not have yet.
     held: BytesMut,
     /// So much of it may go on.
@@ -192,6 +197,7 @@ impl<S: ClientStream> ClientIo<S> {
             timeouts,
             gate: Requests::new(limits),
             phase: Phase::Idle,
+            opened: Some(since),
             held,
             released: 0,
             read,
@@ -222,7 +228,7 @@ impl<S: ClientStream> ClientIo<S> {
             self.released += step.release;
             match step.event {
                 Event::Head(head) => {
-                    self.phase = Phase::Body;
+                    (self.phase, self.opened) = (Phase::Body, None);
                     self.connection.ahead.set(false);
                     self.connection.upgrade.set(self.connection.upgrade.get() || head.upgrade);
                     self.connection.begun.set(Some(Instant::now()));
@@ -268,7 +274,12 @@ impl<S: ClientStream> ClientIo<S> {
             return Poll::Ready(read);
         }
         if self.phase == Phase::Idle && self.connection.closing.get() {
-            return Poll::Ready(Ok(0));
+            match self.opened {
+                Some(opened) => self.read.start_at(opened, FIRST_REQUEST.min(self.timeouts.header)),
+                // What came since the runtime last looked is a request, which would be lost.
+                None if self.stream.has_arrived() => return Poll::Pending,
+                None => return Poll::Ready(Ok(0)),
+            }
         }
         match (self.read.poll(cx), self.phase) {
             (Poll::Pending, _) => Poll::Pending,

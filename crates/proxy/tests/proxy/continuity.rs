@@ -137,6 +137,23 @@ fn while_a_drain_still_accepts_each_connection_ends_behind_its_next_response() {
 }
 
 #[test]
+fn drain_waits_a_moment_for_the_first_request_of_who_has_just_connected() {
+    let origin = Origin::saying("done");
+    let proxy = serve(settings(), everything_to(&[origin.address]));
+    let (address, counters) = (proxy.local_addr(), proxy.counters());
+    let (mut silent, connected) = (Client::of(&proxy), Instant::now());
+    let mut late = Client::of(&proxy);
+    eventually("both are accepted", || counters.totals().open_connections == 2);
+    let draining = thread::spawn(move || wait_for(proxy.drain(Duration::ZERO, PATIENCE)));
+    eventually("new ones are refused", || TcpStream::connect(address).is_err());
+    let served = late.try_get("/").map(|response| (response.status(), response.field("connection") == Some("close")));
+    // What the moment is.
+    assert!(served == Some((200, true)) || connected.elapsed() > Duration::from_secs(1), "{served:?}");
+    assert_eq!(silent.rest(), b"");
+    draining.join().expect("the drain ends");
+}
+
+#[test]
 fn drain_cuts_off_after_its_grace() {
     let origin = Origin::talking(|_stream| thread::park());
     let proxy = serve(settings(), everything_to(&[origin.address]));

@@ -71,7 +71,7 @@ struct Loads {
 
 impl Loads {
     fn start(site: &Scenario) -> Self {
-        let rate = if long() { 100 } else { 40 };
+        let rate = if long() { 60 } else { 40 };
         let plans = [
             ("HTTP/1.1", site.plan(HOST, rate)),
             ("HTTP/1.1 by TLS", site.plan_tls(HOST, rate, Protocol::Http1)),

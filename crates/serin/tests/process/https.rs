@@ -1,13 +1,16 @@
 //! TLS by the built binary: certificates from files, replaced under load, and what is said of it.
 
+use crate::running::Running;
 use crate::site::{HOST, PATIENCE, Site, spec};
 use anyhow::{Context, Result, ensure};
 use rustls::pki_types::CertificateDer;
 use serde_json::json;
 use serin_testkit::ask::{Answer, get_tls};
 use serin_testkit::authority::Authority;
-use serin_testkit::load::{self, Plan};
+use serin_testkit::load::{self, Plan, Protocol};
 use serin_testkit::manifests::{document, reference_grant};
+use serin_testkit::origin::Behaviour;
+use serin_testkit::process::Signal;
 use serin_testkit::rotation::Rotations;
 use serin_testkit::{eventually, long};
 use std::net::SocketAddr;
@@ -69,6 +72,36 @@ fn a_secret_is_rotated_under_tls_load_and_no_handshake_and_no_request_fails() ->
     ensure!(report.failed == 0 && report.connections == report.sent, "{:?} {:?}", report.statuses, report.failures);
     rotations.each_within(Duration::from_secs(2))?;
     assert_eq!(refused(), before, "handshakes that went wrong");
+    Ok(())
+}
+
+#[test]
+fn a_process_that_is_told_to_stop_beside_another_fails_no_request_by_tls() -> Result<()> {
+    let authority = Authority::new()?;
+    let (mut site, address, _) = site(&authority, &[])?;
+    // So requests are under way whenever the signal comes.
+    site.stable.behave(Behaviour { delay: Duration::from_millis(100), ..Behaviour::default() });
+    let options = ["--https".to_owned(), address.to_string()];
+    let successor = Running::start_with(site.folder(), site.running.http, "successor", &options)?;
+    let plan = Plan { tls: Some(authority.client()), host: HOST.into(), rate: 100, limit: PATIENCE, ..Plan::new(address, PATIENCE * 10) };
+    let http2 = Plan { protocol: Protocol::Http2, connections: 10, streams: 5, ..plan.clone() };
+    let loads = [plan, http2].map(|plan| (plan.connections, load::start(&plan)));
+    eventually("both have had requests", PATIENCE, || {
+        for running in [&site.running, &successor] {
+            let answered = running.metric(r#"serin_responses_total{code_class="2xx"}"#)?;
+            ensure!(answered > 100.0, "{answered} responses");
+        }
+        Ok(())
+    })?;
+    site.running.process.signal(Signal::TERM)?;
+    let status = site.running.process.wait(PATIENCE)?;
+    ensure!(status.success(), "{status}:\n{}", site.running.process.last_lines());
+    for (connections, load) in loads {
+        let report = load.end()?;
+        println!("{} requests, {} failed, {} connections, sent again {:?}", report.sent, report.failed, report.connections, report.again);
+        assert_eq!(report.failed, 0, "{:?} {:?}", report.statuses, report.failures);
+        assert!(report.connections > connections, "nobody had to come back");
+    }
     Ok(())
 }
 
