@@ -121,7 +121,7 @@ fn a_broken_secret_leaves_the_last_good_certificate_and_the_log_says_why_without
     eventually("the log says why", PATIENCE, || {
         let log = site.running.process.log();
         let why =
-            "Key tls.crt of Secret shop/shop-tls is no chain of certificates in PEM, the server's own one first. The last good certificate";
+            "Key tls.crt of Secret shop/shop-tls is no chain of certificates in PEM, that of the key first. The last good certificate";
         ensure!(log.contains(why), "{log}");
         Ok(())
     })?;
