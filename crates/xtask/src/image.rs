@@ -92,7 +92,13 @@ fn build(sources: &Path, out: &Path, options: &Options) -> Result<()> {
     passes(sbom.env("CARGO_TARGET_DIR", &build_folder).env("SOURCE_DATE_EPOCH", "0"))?;
     let written = sources.join("crates/serin/serin.cdx.json");
     let text = fs::read_to_string(&written).with_context(|| format!("cannot read {}", written.display()))?;
-    fs::remove_file(&written).with_context(|| format!("cannot remove {}", written.display()))?;
+    // Each crate of the workspace has got one.
+    for folder in fs::read_dir(sources.join("crates")).context("cannot list the crates")? {
+        let other = folder?.path().join("serin.cdx.json");
+        if other.is_file() {
+            fs::remove_file(&other).with_context(|| format!("cannot remove {}", other.display()))?;
+        }
+    }
     write(&out.join("serin.cdx.json"), &text.replace(&sources.display().to_string(), "/serin"))?;
 
     let profile_folder = if options.profile == "dev" { "debug" } else { &options.profile };
