@@ -90,14 +90,15 @@ fn without_an_api_server_all_is_served_nothing_rises_past_until_and_a_restarted_
     let returning = Instant::now();
     cluster.start_api_server()?;
     let away = stopped.elapsed();
+    eventually("the one that was restarted is ready", SOON, || leader.is_ready())?;
+    // Whoever leads from now on judges by what came to it, so each has its load again.
+    let again = load(&leader.seen);
     let goes_on = |replica: &Replica, held: &Sample| above(replica, held.k + 50);
     eventually("the weight goes on", SOON, || replicas.iter().zip(&held).try_for_each(|(replica, held)| goes_on(replica, held)))?;
     println!(
         "the API server was away for {away:?}, until was {ahead:#} ahead; the weight goes on {:?} after the start",
         stopped.elapsed() - away
     );
-    eventually("the one that was restarted is ready", SOON, || leader.is_ready())?;
-    let again = load(&leader.seen);
     eventually("it serves the line", SOON, || held.iter().try_for_each(|held| above(&leader, held.k + 150)))?;
 
     for samples in trace.end()? {
