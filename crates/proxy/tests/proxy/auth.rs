@@ -1,6 +1,5 @@
 //! Who asks, through the real proxy: what is refused and how, what an origin gets to see, and which side an identity is on.
 
-mod load;
 mod passwords;
 mod site;
 mod tokens;

@@ -257,16 +257,15 @@ impl Client {
     }
 
     pub(crate) fn on(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");
+        Self::patient(stream, PATIENCE)
+    }
+
+    /// One that waits so long each time that it reads.
+    pub(crate) fn patient(stream: TcpStream, patience: Duration) -> Self {
+        stream.set_read_timeout(Some(patience)).expect("a read timeout");
         stream.set_nodelay(true).expect("no delay");
         let reader = BufReader::new(stream.try_clone().expect("a stream"));
         Self { stream, reader }
-    }
-
-    /// In place of `PATIENCE`, each time that something is read.
-    pub(crate) fn wait_up_to(&mut self, patience: Duration) -> &mut Self {
-        self.stream.set_read_timeout(Some(patience)).expect("a read timeout");
-        self
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {

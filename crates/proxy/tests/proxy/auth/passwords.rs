@@ -1,23 +1,11 @@
 //! Passwords, which are checked off the workers: their limits, and what is kept over tables.
 
-use super::site::{Site, by_password, directory, hash, policy};
+use super::site::{Site, by_password, directory, hash, limited, policy, request};
 use crate::support::{Client, eventually};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serin_auth::Policy;
-use serin_proxy::{Limits, PasswordLimits, Settings, Timeouts};
+use serin_proxy::{PasswordLimits, Settings, Timeouts};
 use std::sync::Arc;
 use std::time::Duration;
-
-pub(super) fn request(path: &str, username: &str, password: &str) -> String {
-    let credentials = STANDARD.encode(format!("{username}:{password}"));
-    format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\nAuthorization: Basic {credentials}\r\n\r\n")
-}
-
-pub(super) fn limited(passwords: PasswordLimits) -> Settings {
-    let settings = crate::support::settings();
-    Settings { limits: Limits { passwords, ..settings.limits }, ..settings }
-}
 
 #[test]
 fn password_is_checked_and_goes_no_further() {

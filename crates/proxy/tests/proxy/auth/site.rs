@@ -2,14 +2,18 @@
 
 use crate::support::{Client, Message, Origin, backend, publish, release, route, serve};
 use base64::Engine;
-use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, STANDARD};
 use http::HeaderName;
 use serin_auth::{Anonymous, ApiKey, BasicAuth, Consumer, Credential, Directory, KeyAuth, Method, PasswordHash, Policy, TrustedHeaders};
-use serin_proxy::{Proxy, Settings};
+use serin_proxy::{Limits, PasswordLimits, Proxy, Settings};
 use serin_routing::config::{Auth, Backend, Config, People, Release, RouteRelease};
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What a guess may wait for its check: the thread that does it has a low priority, so on a busy machine it hardly runs.
+const UNTIL_CHECKED: Duration = Duration::from_secs(120);
 
 pub(super) const ISSUER: &str = "https://id.example";
 
@@ -63,7 +67,7 @@ impl Site {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::from((address, 0)).into()).expect("an address of loopback");
         socket.connect(&self.proxy.local_addr().into()).expect("a connection");
-        Client::on(socket.into())
+        Client::patient(socket.into(), UNTIL_CHECKED)
     }
 
     /// What the origins heard, stable's first.
@@ -115,4 +119,16 @@ pub(super) fn by_password() -> Method {
 pub(super) fn by_header(from: &str) -> Method {
     let (consumer, groups) = (HeaderName::from_static("x-auth-request-user"), Some(HeaderName::from_static("x-auth-request-groups")));
     Method::TrustedHeaders(TrustedHeaders { consumer, groups, from: vec![from.parse().expect("a network")] })
+}
+
+/// A request with a user's name and password.
+pub(super) fn request(path: &str, username: &str, password: &str) -> String {
+    let credentials = STANDARD.encode(format!("{username}:{password}"));
+    format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\nAuthorization: Basic {credentials}\r\n\r\n")
+}
+
+/// Settings with these limits of passwords.
+pub(super) fn limited(passwords: PasswordLimits) -> Settings {
+    let settings = crate::support::settings();
+    Settings { limits: Limits { passwords, ..settings.limits }, ..settings }
 }
