@@ -224,40 +224,23 @@ fn conditions(findings: &[&Finding], outcome: Outcome<'_>, key: &Key) -> (Vec<Sa
     let mut resolved =
         of(condition::RESOLVED_REFS, finding::Condition::ResolvedRefs, (reason::RESOLVED_REFS, "Everything that it names is there."));
     let closed = accepted.1 == "False" || resolved.1 == "False";
-    let (programmed, well) = match outcome {
-        Outcome::Auth(_) if closed => {
-            let message = "It cannot be resolved, so its scope answers 503.".to_owned();
-            ((condition::PROGRAMMED, "False", reason::PENDING, message), String::new())
-        }
-        Outcome::Auth(_) => {
-            let well = "It decides who the requests of its scope come from.";
-            (of(condition::PROGRAMMED, finding::Condition::Programmed, (reason::PROGRAMMED, well)), well.to_owned())
-        }
-        Outcome::Backend(_) if closed => {
-            let message = "It is not in force as it stands: see Accepted and ResolvedRefs.".to_owned();
-            ((condition::PROGRAMMED, "False", reason::PENDING, message), String::new())
-        }
-        Outcome::Backend(_) => {
-            let well = "It is in force.";
-            (of(condition::PROGRAMMED, finding::Condition::Programmed, (reason::PROGRAMMED, well)), well.to_owned())
-        }
+    let (well, not_in_force) = match outcome {
+        Outcome::Auth(_) => ("It decides who the requests of its scope come from.", "It cannot be resolved, so its scope answers 503."),
+        Outcome::Backend(_) => ("It is in force.", "It is not in force as it stands: see Accepted and ResolvedRefs."),
+        Outcome::Consumer(_) => ("It is known by all of its credentials.", "It is not known by all that its spec says."),
+    };
+    let programmed = match outcome {
         Outcome::Consumer(outcome) if !outcome.in_reach => {
             resolved = (condition::RESOLVED_REFS, "Unknown", reason::NO_POLICY, "Its Secrets are not read.".to_owned());
             let message = format!("No AuthPolicy looks for Consumers of namespace {}. Create one there.", key.namespace);
-            ((condition::PROGRAMMED, "False", reason::NO_POLICY, message), String::new())
+            (condition::PROGRAMMED, "False", reason::NO_POLICY, message)
         }
-        Outcome::Consumer(_) if closed => {
-            let message = "It is not known by all that its spec says.".to_owned();
-            ((condition::PROGRAMMED, "False", reason::PENDING, message), String::new())
-        }
-        Outcome::Consumer(_) => {
-            let well = "It is known by all of its credentials.";
-            ((condition::PROGRAMMED, "True", reason::PROGRAMMED, well.to_owned()), well.to_owned())
-        }
+        _ if closed => (condition::PROGRAMMED, "False", reason::PENDING, not_in_force.to_owned()),
+        _ => of(condition::PROGRAMMED, finding::Condition::Programmed, (reason::PROGRAMMED, well)),
     };
     let ready = programmed.1 == "True" && !closed;
     let what = findings.first().map_or_else(|| programmed.3.clone(), |finding| finding.to_string());
-    let message = if ready { well } else { what.clone() };
+    let message = if ready { well.to_owned() } else { what.clone() };
     let ready = match ready {
         true => (condition::READY, "True", reason::READY, "All is as the spec says.".to_owned()),
         false => (condition::READY, "False", reason::NOT_READY, what),
