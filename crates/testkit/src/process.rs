@@ -47,6 +47,16 @@ impl Process {
         lines[lines.len().saturating_sub(15)..].join("\n")
     }
 
+    /// The memory that it occupies, in KiB.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).with_context(|| format!("{} has ended", self.name))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")
+    }
+
     /// Sends a signal: `Signal::TERM` asks it to end, `Signal::STOP` freezes it, `Signal::CONT` lets it go on.
     ///
     /// # Errors

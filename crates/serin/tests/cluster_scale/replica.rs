@@ -45,9 +45,7 @@ impl Replica {
 
     /// The memory that it occupies, in MiB.
     pub(crate) fn memory(&self) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).context("it has ended")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<f64>().context("VmRSS is no number")? / 1024.0)
+        Ok(self.process.memory()? as f64 / 1024.0)
     }
 }
 

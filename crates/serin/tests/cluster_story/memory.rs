@@ -35,10 +35,10 @@ fn memory_stays_flat_over_edits_while_a_response_streams() -> Result<()> {
     // A release takes several tables for an edit, and longer.
     let mut edit = |nth: usize| if nth.is_multiple_of(10) { churn.edit_release() } else { churn.edit_route() };
     (0..WARM).try_for_each(&mut edit)?;
-    let before = serin.rss()?;
+    let before = serin.process.memory()?;
     let edits = if long() { 1_000 } else { 200 };
     (0..edits).try_for_each(&mut edit)?;
-    let after = serin.rss()?;
+    let after = serin.process.memory()?;
     println!("{before} KiB after {WARM} edits, {after} KiB after {edits} more");
     ensure!(after < before + MOST, "memory grew from {before} to {after} KiB in {edits} edits");
     // What came meanwhile, and then what comes now: it is the same response.

@@ -8,7 +8,6 @@ use serin_testkit::load::Plan;
 use serin_testkit::origin::{LABEL, Origin};
 use serin_testkit::process::Process;
 use serin_testkit::{eventually, manifests};
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -192,13 +191,6 @@ impl Serin {
             ensure!(seen == label, "{seen} answers");
             Ok(())
         })
-    }
-
-    /// The memory that it occupies, in KiB.
-    pub(crate) fn rss(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).context("it has ended")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")
     }
 }
 
