@@ -15,7 +15,7 @@ pub use workloads::{Workload, WorkloadKind, Workloads};
 pub const WHOLE: u32 = 1_000_000;
 
 /// What a valid CanaryRelease asks for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// `metadata.namespace`.
     pub namespace: String,

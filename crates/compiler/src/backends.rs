@@ -15,6 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// In standalone mode: the endpoints of a Service, in place of EndpointSlices; `IP:PORT`, separated by commas.
 pub(crate) const ENDPOINTS: &str = "serin.dev/endpoints";
@@ -69,16 +70,19 @@ pub(crate) struct Backends<'o> {
     pub(crate) names: RefCell<BTreeSet<String>>,
     /// Objects are files.
     pub(crate) standalone: bool,
-    /// How many more names may be compared for hints.
+    /// How many more names may be compared for the hints of this namespace.
     comparisons: Cell<usize>,
     /// What was built already: a Service may stand behind thousands of routes.
-    pub(crate) built: RefCell<BTreeMap<Target, Backend>>,
+    pub(crate) built: RefCell<BTreeMap<Target, Arc<Backend>>>,
+    /// The targets of routes and releases.
+    shared: RefCell<BTreeSet<Arc<Target>>>,
 }
 
 /// The longest name of an object; files may have longer ones, which cost the square of their length to compare.
 const LONGEST_NAME: usize = 253;
 
-/// Hints must not cost more than the table: a namespace may have thousands of Services, and as many misspelt references.
+/// Hints must not cost more than the table: a namespace may have thousands of Services, and as many misspelt references. Each has so many,
+/// so that what its authors are told depends on no other.
 const COMPARISONS: usize = 50_000;
 
 impl<'o> Backends<'o> {
@@ -102,6 +106,7 @@ impl<'o> Backends<'o> {
             standalone: options.standalone,
             comparisons: Cell::new(COMPARISONS),
             built: RefCell::default(),
+            shared: RefCell::default(),
         }
     }
 
@@ -166,6 +171,25 @@ impl<'o> Backends<'o> {
         let list = service.metadata.annotations.as_ref()?.get(ENDPOINTS).filter(|_| self.standalone)?;
         let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         Some(entries.map(|entry| entry.parse().map_err(|_| entry.to_owned())).collect())
+    }
+
+    /// What `read` gives of one namespace, and which names outside the cluster are sent to for that.
+    pub(crate) fn of_namespace<T>(&self, read: impl FnOnce() -> T) -> (T, BTreeSet<String>) {
+        self.comparisons.set(COMPARISONS);
+        let others = self.names.take();
+        let of_it = read();
+        (of_it, self.names.replace(others))
+    }
+
+    /// One for each target, which thousands of routes may have.
+    pub(crate) fn share(&self, target: Target) -> Arc<Target> {
+        let mut shared = self.shared.borrow_mut();
+        if let Some(known) = shared.get(&target) {
+            return Arc::clone(known);
+        }
+        let target = Arc::new(target);
+        shared.insert(Arc::clone(&target));
+        target
     }
 
     fn may_compare(&self) -> bool {

@@ -21,7 +21,7 @@ pub(crate) fn on(place: &Place, sides: Sides<'_>, backends: &Backends<'_>) -> Re
         return outside(host, canary, own, backends);
     }
     if canary.service.is_none() && canary.port.is_none() {
-        return Ok(place.target.clone().map(|target| part(target, canary)));
+        return Ok(place.target.as_deref().cloned().map(|target| part(target, canary)));
     }
     let named = canary.service.as_ref().map(|service| Key::new(sides.namespace, service));
     let own = || place.service.as_ref().map(|service| Key::new(&place.ingress.namespace, service));
@@ -47,7 +47,7 @@ fn outside(host: &Host, canary: &Canary, service: Key, backends: &Backends<'_>) 
 pub(crate) fn stable(place: &Place, sides: Sides<'_>) -> Option<Target> {
     let others = |pods: &PodSelector| Part::Others(pods.clone());
     let part = sides.canary.and_then(|canary| canary.pods.as_ref()).map_or(Part::Whole, others);
-    place.target.clone().map(|target| Target { part, ..target })
+    place.target.as_deref().cloned().map(|target| Target { part, ..target })
 }
 
 /// The canary's part of a target.

@@ -1,83 +1,144 @@
 //! The whole: objects to config, and an outcome for each object.
 
 use crate::backends::{Backends, Target};
-use crate::declared::Declared;
-use crate::ingress::{self, Lowered};
+use crate::ingress::{self, Lowered, Place};
 use crate::judge::{Judge, Judged, On};
+use crate::kept::Kept;
+use crate::objects::of_namespace;
 use crate::scope::Precedence;
 use crate::{Compiled, Objects, Options, auth, tls};
 use serin_routing::Config;
-use serin_routing::config::{Auth, Route, RouteRelease};
-use std::collections::BTreeMap;
+use serin_routing::config::{Auth, Backend, Route, RouteRelease};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What is served of these objects, and what their authors are told. Equal objects give an equal result.
 pub fn compile(objects: &Objects, options: &Options) -> Compiled {
-    let backends = Backends::new(objects, options);
-    let mut lowered = ingress::lower(objects, options, &backends);
-    let certificates = tls::certificates(objects, options, &mut lowered);
-    let releases: Vec<_> = objects.releases.values().map(|declared| declared.with_workloads(objects)).collect();
-    let judge = Judge::new(objects, &releases, &lowered, &backends, &options.own_namespace);
-    let judged: Vec<_> = releases.iter().map(|declared| judge.judge(declared)).collect();
-    let resolved = objects.resolved(options);
-    let auth::Applied { on, policies, outcomes } = auth::apply(&resolved, objects, &lowered, &backends);
-    let mut config = config(&releases, &lowered, &backends, &judged, on);
-    config.policies = policies;
-    config.certificates = certificates;
-    let consumers = Arc::clone(&resolved.consumers);
-    let releases = objects.releases.keys().cloned().zip(judged.into_iter().map(|judged| judged.outcome)).collect();
-    let policies = backends.findings_of_policies();
-    Compiled {
-        config,
-        releases,
-        policies,
-        names: backends.names.into_inner(),
-        ingresses: lowered.findings,
-        unclassed: lowered.unclassed,
-        default_certificate: tls::default_findings(objects, options),
-        auth_policies: outcomes,
-        consumers,
+    Compiler::default().compile(objects, options)
+}
+
+/// Compiles again and again. What it gives is what [`compile()`] gives, but Ingresses are read and releases judged only where something changed:
+/// the namespace is the unit.
+#[derive(Debug, Default)]
+pub struct Compiler(Kept);
+
+impl Compiler {
+    /// What is served of these objects, and what their authors are told.
+    pub fn compile(&mut self, objects: &Objects, options: &Options) -> Compiled {
+        let backends = Backends::new(objects, options);
+        let others = self.0.renew(objects, options, &backends);
+        backends.built.replace(std::mem::take(&mut self.0.backends));
+        for namespace in &others {
+            let read = backends.of_namespace(|| ingress::read(namespace, objects, options, &backends));
+            self.0.namespaces.entry((*namespace).to_owned()).or_default().read = read;
+        }
+        let (mut lowered, held) = ingress::lower(self.0.namespaces.values().map(|kept| &kept.read.0));
+        self.judge((objects, options), &others, &lowered, held, &backends);
+        let certificates = tls::certificates(objects, options, &mut lowered);
+        let resolved = objects.resolved(options);
+        let (auth::Applied { on, policies, outcomes }, _) = backends.of_namespace(|| auth::apply(&resolved, objects, &lowered, &backends));
+        // In the order of namespace and name, as the cache has them.
+        let judged: Vec<_> = self.0.namespaces.values().flat_map(|kept| &kept.judged.0).map(AsRef::as_ref).collect();
+        let mut config = config(&lowered, &backends, &judged, on);
+        config.policies = policies;
+        config.certificates = certificates;
+        let consumers = Arc::clone(&resolved.consumers);
+        let releases = objects.releases.keys().cloned().zip(judged.iter().map(|judged| Arc::clone(&judged.outcome))).collect();
+        let (policies, _) = backends.of_namespace(|| backends.findings_of_policies());
+        let names = self.0.namespaces.values().flat_map(|kept| kept.read.1.iter().chain(&kept.judged.1)).cloned().collect();
+        self.0.backends = backends.built.into_inner();
+        Compiled {
+            config,
+            releases,
+            policies,
+            names,
+            ingresses: lowered.findings,
+            unclassed: lowered.unclassed,
+            default_certificate: tls::default_findings(objects, options),
+            auth_policies: outcomes,
+            consumers,
+        }
+    }
+
+    /// Judges the releases of each namespace that changed, or whose routes did. One that reaches over all namespaces concerns them all.
+    fn judge(
+        &mut self,
+        (objects, options): (&Objects, &Options),
+        others: &BTreeSet<&str>,
+        lowered: &Lowered,
+        held: Vec<Vec<Arc<Place>>>,
+        backends: &Backends<'_>,
+    ) {
+        let declared = |namespace: &str| -> Vec<_> {
+            of_namespace(&objects.releases, namespace).map(|(_, declared)| declared.with_workloads(objects)).collect()
+        };
+        let own = options.own_namespace.as_str();
+        let mut reaching = declared(own);
+        reaching.retain(|declared| declared.parsed.scope.as_ref().is_some_and(|scope| scope.all_namespaces));
+        let reached = reaching != self.0.reaching;
+        self.0.reaching.clone_from(&reaching);
+        for ((namespace, kept), held) in self.0.namespaces.iter_mut().zip(held) {
+            let reaches = namespace == own && !reaching.is_empty();
+            let same_routes = || kept.held.len() == held.len() && kept.held.iter().zip(&held).all(|(a, b)| Arc::ptr_eq(a, b));
+            if !(reached || reaches || others.contains(namespace.as_str())) && same_routes() {
+                continue;
+            }
+            kept.held = held;
+            let releases = declared(namespace);
+            let reaching = reaching.iter().filter(|_| namespace != own).map(AsRef::as_ref).collect();
+            kept.judged = backends.of_namespace(|| {
+                let judge = Judge::new((objects, options), (&releases, reaching), (lowered, &kept.held), backends);
+                releases.iter().map(|declared| Arc::new(judge.judge(declared))).collect()
+            });
+        }
     }
 }
 
 /// A release on one route.
 struct Applied<'j> {
-    precedence: Precedence,
+    precedence: &'j Precedence,
     release: usize,
     on: &'j On,
 }
 
 /// Routes in the order of precedence, backends and releases in that of their names; only what is used.
-fn config(declared: &[Arc<Declared>], lowered: &Lowered, backends: &Backends<'_>, judged: &[Judged], auth: Vec<Auth>) -> Config {
+fn config(lowered: &Lowered, backends: &Backends<'_>, judged: &[&Judged], auth: Vec<Auth>) -> Config {
     let mut releases = Vec::new();
-    let mut applied: BTreeMap<usize, Vec<Applied<'_>>> = BTreeMap::new();
-    for (declared, judged) in declared.iter().zip(judged) {
-        let (Some(served), Some(scope)) = (&judged.served, &declared.parsed.scope) else { continue };
+    let mut applied: HashMap<*const Place, Vec<Applied<'_>>> = HashMap::with_capacity(lowered.places.len());
+    for judged in judged {
+        let Some((served, precedence)) = &judged.served else { continue };
         for on in &judged.on {
-            let precedence = Precedence::of(declared, scope);
-            applied.entry(on.place).or_default().push(Applied { precedence, release: releases.len(), on });
+            applied.entry(Arc::as_ptr(&on.place)).or_default().push(Applied { precedence, release: releases.len(), on });
         }
         releases.push(served.clone());
     }
     for on_route in applied.values_mut() {
-        on_route.sort_by(|a, b| a.precedence.cmp(&b.precedence));
+        on_route.sort_by_key(|applied| applied.precedence);
     }
 
     let sides = applied.values().flatten().flat_map(|applied| applied.on.stable.iter().chain(&applied.on.canary));
-    let mut indexes: BTreeMap<&Target, usize> =
-        lowered.places.iter().filter_map(|place| place.target.as_ref()).chain(sides).map(|target| (target, 0)).collect();
-    indexes.values_mut().enumerate().for_each(|(position, index)| *index = position);
-    let index = |target: Option<&Target>| target.and_then(|target| indexes.get(target).copied());
+    // Routes share their targets, so that by address there are few to be compared.
+    let used: HashMap<*const Target, &Target> = lowered
+        .places
+        .iter()
+        .filter_map(|place| place.target.as_ref())
+        .chain(sides)
+        .map(|target| (Arc::as_ptr(target), &**target))
+        .collect();
+    let mut targets: BTreeMap<&Target, usize> = used.values().map(|target| (*target, 0)).collect();
+    targets.values_mut().enumerate().for_each(|(position, index)| *index = position);
+    let indexes: HashMap<*const Target, usize> = used.into_iter().map(|(address, target)| (address, targets[target])).collect();
+    let index = |target: Option<&Arc<Target>>| target.and_then(|target| indexes.get(&Arc::as_ptr(target)).copied());
 
-    let routes = lowered.places.iter().zip(auth).enumerate().map(|(place_index, (place, auth))| {
-        let on_route = applied.get(&place_index).into_iter().flatten();
+    let routes = lowered.places.iter().zip(auth).map(|(place, auth)| {
+        let on_route = applied.get(&Arc::as_ptr(place)).into_iter().flatten();
         let sides = |Applied { release, on, .. }: &Applied<'_>| RouteRelease {
             release: *release,
             stable: index(on.stable.as_ref()),
             canary: index(on.canary.as_ref()),
         };
         Route {
-            object: place.object(),
+            object: Arc::clone(&place.object),
             host: place.takes.0.clone(),
             path: place.takes.1.clone(),
             backend: index(place.target.as_ref()),
@@ -86,11 +147,14 @@ fn config(declared: &[Arc<Declared>], lowered: &Lowered, backends: &Backends<'_>
             releases: on_route.map(sides).collect(),
         }
     });
-    Config {
-        routes: routes.collect(),
-        backends: indexes.keys().map(|target| backends.backend(target)).collect(),
+    let routes = routes.collect();
+    let config = Config {
+        routes,
+        backends: targets.keys().map(|target| Backend::clone(&backends.backend(target))).collect(),
         releases,
         policies: Vec::new(),
         certificates: Vec::new(),
-    }
+    };
+    backends.built.borrow_mut().retain(|target, _| targets.contains_key(target));
+    config
 }

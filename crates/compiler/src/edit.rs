@@ -37,14 +37,14 @@ pub(crate) fn edits(place: &Place, canary: &Target, sides: Sides<'_>, backends: 
     let whole = Target { part: Part::Whole, ..canary.clone() };
     // The Service that the route names becomes the host's alias.
     let stays = matches!(canary.part, Part::Outside(_));
-    if place.target.as_ref() != Some(&whole) && !stays {
+    if place.target.as_deref() != Some(&whole) && !stays {
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&if backends.standalone { words(place, canary) } else { patch(place, canary) });
     }
     if !text.is_empty() {
-        edits.push(Edit { object: place.object(), text });
+        edits.push(Edit { object: place.object.to_string(), text });
     }
     edits
 }

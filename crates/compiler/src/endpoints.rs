@@ -7,6 +7,7 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use serin_routing::config::{Backend, Tls};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// One endpoint of a target.
 struct Member<'o> {
@@ -30,13 +31,18 @@ impl<'o> Backends<'o> {
     ///
     /// An absent `ready` is true, an absent `serving` is `ready` (EndpointConditions); serving and terminating ones are kept apart
     /// (KEP-1669). A slice's port goes by the name of the Service's port, whatever `targetPort` says: the two may be absent on both sides.
-    pub(crate) fn backend(&self, target: &Target) -> Backend {
-        self.built.borrow_mut().entry(target.clone()).or_insert_with(|| self.build(target)).clone()
+    pub(crate) fn backend(&self, target: &Target) -> Arc<Backend> {
+        if let Some(built) = self.built.borrow().get(target) {
+            return Arc::clone(built);
+        }
+        let built = Arc::new(self.build(target));
+        self.built.borrow_mut().insert(target.clone(), Arc::clone(&built));
+        built
     }
 
     /// How many endpoints of a target are ready.
     pub(crate) fn ready(&self, target: &Target) -> usize {
-        self.built.borrow_mut().entry(target.clone()).or_insert_with(|| self.build(target)).ready.len()
+        self.backend(target).ready.len()
     }
 
     /// Whether `stable` reaches the canary's pods and no others, on the same port: then routes need no release to send there (S10).

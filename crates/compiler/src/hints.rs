@@ -34,7 +34,7 @@ fn of_route(namespace: &str, route: &RouteScope, scope: &Scope, objects: &Object
     if let Some(why) = lowered.not_ours.get(&key).and_then(Class::why_not_ours) {
         return format!("Ingress {key} is not served by serin: {why}.");
     }
-    let of_it = || lowered.places.iter().filter(|place| place.ingress == key);
+    let of_it = || lowered.places.iter().map(AsRef::<Place>::as_ref).filter(|place| place.ingress == key);
     let named = |place: &&Place| {
         route.host.as_ref().is_none_or(|host| *host == place.host) && route.path.as_ref().is_none_or(|path| *path == place.path)
     };

@@ -3,6 +3,7 @@
 use crate::backends::{Backends, Target, Wanted, number};
 use crate::class::{self, Class};
 use crate::key::Age;
+use crate::objects::of_namespace;
 use crate::unresolved::Unresolved;
 use crate::{Key, Objects, Options};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend};
@@ -10,7 +11,9 @@ use serin_api::release::Port;
 use serin_api::{Condition, Finding, reason};
 use serin_routing::config::{HostMatch, PathMatch};
 use serin_routing::path::canonical;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 // Reasons that only Ingresses have; no condition of serin's kinds shows them.
 const UNSUPPORTED_BACKEND: &str = "UnsupportedBackend";
@@ -23,6 +26,8 @@ pub(crate) const HTTPS_REDIRECT: &str = "serin.dev/https-redirect";
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     pub(crate) ingress: Key,
+    /// The object it comes from, as the table and status name it.
+    pub(crate) object: Arc<str>,
     age: Age,
     /// The rule's own text, byte for byte; empty without a host, and of the default backend.
     pub(crate) host: String,
@@ -35,22 +40,26 @@ pub(crate) struct Place {
     pub(crate) service: Option<String>,
     pub(crate) port: Option<Port>,
     /// What it does without a release; `None`: 503.
-    pub(crate) target: Option<Target>,
+    pub(crate) target: Option<Arc<Target>>,
     pub(crate) https_redirect: Option<bool>,
 }
 
-impl Place {
-    /// The object it comes from.
-    pub(crate) fn object(&self) -> String {
-        format!("Ingress/{}", self.ingress)
-    }
+/// What the Ingresses of one namespace come to, before those of another are looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    /// In the order of precedence; a host and path may be there twice.
+    places: Vec<Arc<Place>>,
+    findings: BTreeMap<Key, Vec<Finding>>,
+    unclassed: BTreeMap<Key, Finding>,
+    not_ours: BTreeMap<Key, Class>,
+    near: BTreeMap<Key, BTreeSet<Key>>,
 }
 
 /// What the Ingresses come to.
 #[derive(Debug, Default)]
 pub(crate) struct Lowered {
     /// Each host and path once, in the order of precedence.
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: Vec<Arc<Place>>,
     /// Each Ingress of ours.
     pub(crate) findings: BTreeMap<Key, Vec<Finding>>,
     /// What the others are told whose class nobody has.
@@ -64,44 +73,68 @@ pub(crate) struct Lowered {
 /// So many near misses are told; a namespace may have thousands.
 pub(crate) const NEAR: usize = 3;
 
-/// The routes of all Ingresses of ours. Of several for one host and path the oldest holds, within one Ingress the first.
-pub(crate) fn lower(objects: &Objects, options: &Options, backends: &Backends<'_>) -> Lowered {
-    let mut lowered = Lowered::default();
-    let mut places = Vec::new();
-    for (key, ingress) in &objects.ingresses {
+/// The routes of the Ingresses of ours in a namespace.
+pub(crate) fn read(namespace: &str, objects: &Objects, options: &Options, backends: &Backends<'_>) -> Read {
+    let (mut read, mut places) = (Read::default(), Vec::new());
+    for (key, ingress) in of_namespace(&objects.ingresses, namespace) {
         match class::class(objects, options, ingress) {
             Class::Ours => {
-                let mut reader =
-                    Reader { key, age: age(key, ingress), backends, https_redirect: None, places: &mut places, findings: Vec::new() };
+                let (object, age, findings) = (format!("Ingress/{key}").into(), age(key, ingress), Vec::new());
+                let mut reader = Reader { key, object, age, backends, https_redirect: None, places: &mut places, findings };
                 reader.ingress(ingress);
-                lowered.findings.insert(key.clone(), reader.findings);
+                read.findings.insert(key.clone(), reader.findings);
             }
             other => {
                 for service in services(ingress) {
-                    let near = lowered.near.entry(Key::new(&*key.namespace, service)).or_default();
+                    let near = read.near.entry(Key::new(namespace, service)).or_default();
                     if near.len() < NEAR {
                         near.insert(key.clone());
                     }
                 }
                 if let Some(finding) = class::finding(ingress, &other, objects, backends) {
-                    lowered.unclassed.insert(key.clone(), finding);
+                    read.unclassed.insert(key.clone(), finding);
                 }
-                lowered.not_ours.insert(key.clone(), other);
+                read.not_ours.insert(key.clone(), other);
             }
         }
     }
-    // A stable sort: within one Ingress the order is the author's.
-    places.sort_by(|a: &Place, b: &Place| (&a.takes, &a.age).cmp(&(&b.takes, &b.age)));
-    for place in places {
+    read.places = places.into_iter().map(Arc::new).collect();
+    read.places.sort_by(by_precedence);
+    read
+}
+
+/// The routes of all Ingresses of ours, and those of each of the namespaces. Of several for one host and path the oldest holds, within one
+/// Ingress the first.
+pub(crate) fn lower<'r>(reads: impl Iterator<Item = &'r Read>) -> (Lowered, Vec<Vec<Arc<Place>>>) {
+    let (mut lowered, mut held, mut places) = (Lowered::default(), Vec::new(), Vec::new());
+    for (nth, read) in reads.enumerate() {
+        let Read { places: of_namespace, findings, unclassed, not_ours, near } = read;
+        places.extend(of_namespace.iter().map(|place| (nth, place)));
+        lowered.findings.extend(findings.clone());
+        lowered.unclassed.extend(unclassed.clone());
+        lowered.not_ours.extend(not_ours.clone());
+        lowered.near.extend(near.clone());
+        held.push(Vec::with_capacity(of_namespace.len()));
+    }
+    places.sort_by(|(_, a), (_, b)| by_precedence(a, b));
+    for (nth, place) in places {
         match lowered.places.last() {
             Some(holder) if holder.takes == place.takes => {
-                let finding = conflicted(&place, holder);
-                lowered.findings.entry(place.ingress).or_default().push(finding);
+                let finding = conflicted(place, holder);
+                lowered.findings.entry(place.ingress.clone()).or_default().push(finding);
             }
-            _ => lowered.places.push(place),
+            _ => {
+                lowered.places.push(Arc::clone(place));
+                held[nth].push(Arc::clone(place));
+            }
         }
     }
-    lowered
+    (lowered, held)
+}
+
+/// For a stable sort: within one Ingress the order is the author's.
+fn by_precedence(a: &Arc<Place>, b: &Arc<Place>) -> Ordering {
+    (&a.takes, &a.age).cmp(&(&b.takes, &b.age))
 }
 
 /// The Services that an Ingress names, whoever it belongs to.
@@ -116,6 +149,7 @@ fn services(ingress: &Ingress) -> impl Iterator<Item = &str> {
 /// Reads one Ingress: what is wrong harms only its own path.
 struct Reader<'a, 'o> {
     key: &'a Key,
+    object: Arc<str>,
     age: Age,
     backends: &'a Backends<'o>,
     https_redirect: Option<bool>,
@@ -166,9 +200,9 @@ impl Reader<'_, '_> {
                 return None;
             }
         };
-        let prefix = |path: &str| PathMatch::Prefix(if path == "/" { path } else { path.trim_end_matches('/') }.to_owned());
+        let prefix = |path: &str| PathMatch::Prefix(if path == "/" { path } else { path.trim_end_matches('/') }.into());
         match kind {
-            "Exact" => Some(PathMatch::Exact(canonical)),
+            "Exact" => Some(PathMatch::Exact(canonical.into())),
             "Prefix" => Some(prefix(&canonical)),
             "ImplementationSpecific" => {
                 if text.contains(['(', '[', '*', '^', '$', '|']) {
@@ -196,7 +230,7 @@ impl Reader<'_, '_> {
                 port = by_name.or_else(|| declared.and_then(|p| p.number).and_then(number).map(Port::Number));
                 service = Some(named.name.clone());
                 match self.target(&named.name, port.as_ref()) {
-                    Ok(found) => target = Some(found),
+                    Ok(found) => target = Some(self.backends.share(found)),
                     Err(unresolved) => self.findings.push(unresolved.finding(format!("{field}.service"))),
                 }
             }
@@ -208,8 +242,8 @@ impl Reader<'_, '_> {
         }
         let (host, path) = (texts.0.to_owned(), texts.1.to_owned());
         let (ingress, age) = (self.key.clone(), self.age.clone());
-        let https_redirect = self.https_redirect;
-        self.places.push(Place { ingress, age, host, path, takes, field, service, port, target, https_redirect });
+        let (object, https_redirect) = (Arc::clone(&self.object), self.https_redirect);
+        self.places.push(Place { ingress, object, age, host, path, takes, field, service, port, target, https_redirect });
     }
 
     fn target(&self, service: &str, port: Option<&Port>) -> Result<Target, Unresolved> {

@@ -1,12 +1,12 @@
-//! One release: what it is on each route, and what its author is told.
+//! The releases of a namespace: what each is on every route, and what its author is told.
 
 use crate::backends::{Backends, Target, Wanted};
 use crate::declared::{Declared, Sides};
 use crate::ingress::{Lowered, Place};
-use crate::scope;
+use crate::scope::{self, Precedence};
 use crate::standing::{self, Standing};
 use crate::unresolved::{Unresolved, and};
-use crate::{Key, Objects, ReleaseOutcome, RouteUse, canary, edit, hints, shared};
+use crate::{Key, Objects, Options, ReleaseOutcome, RouteUse, canary, edit, hints, shared};
 use serin_api::{Condition, Finding, reason, release};
 use serin_routing::config;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +15,9 @@ use std::sync::Arc;
 /// What a release comes to.
 #[derive(Debug)]
 pub(crate) struct Judged {
-    pub(crate) outcome: ReleaseOutcome,
-    /// What the proxy gets of it; `None` when it decides nothing.
-    pub(crate) served: Option<config::Release>,
+    pub(crate) outcome: Arc<ReleaseOutcome>,
+    /// What the proxy gets of it, and where it stands among others on a route; `None` when it decides nothing.
+    pub(crate) served: Option<(config::Release, Precedence)>,
     /// The routes in its scope.
     pub(crate) on: Vec<On>,
 }
@@ -25,68 +25,85 @@ pub(crate) struct Judged {
 /// A release on one route of its scope.
 #[derive(Debug)]
 pub(crate) struct On {
-    /// An index of [`Lowered::places`].
-    pub(crate) place: usize,
+    /// One of [`Lowered::places`].
+    pub(crate) place: Arc<Place>,
     /// Side A.
-    pub(crate) stable: Option<Target>,
+    pub(crate) stable: Option<Arc<Target>>,
     /// Side B.
-    pub(crate) canary: Option<Target>,
+    pub(crate) canary: Option<Arc<Target>>,
 }
 
-/// What releases are judged by.
+/// What the releases of one namespace are judged by.
 pub(crate) struct Judge<'o> {
     objects: &'o Objects,
-    pub(crate) releases: &'o [Arc<Declared>],
-    pub(crate) lowered: &'o Lowered,
+    /// Those of the namespace.
+    releases: &'o [Arc<Declared>],
+    /// Those of other namespaces that reach into this one.
+    reaching: Vec<&'o Declared>,
+    lowered: &'o Lowered,
     backends: &'o Backends<'o>,
     own_namespace: &'o str,
-    pub(crate) places: BTreeMap<&'o str, Places<'o>>,
-    /// Who holds each scope, by namespace and scope.
-    holders: BTreeMap<(&'o str, String), &'o Declared>,
+    pub(crate) places: Places<'o>,
+    /// Who holds each scope.
+    holders: BTreeMap<String, &'o Declared>,
 }
 
-/// The routes of a namespace, by index of [`Lowered::places`]: a release looks at few of them.
-#[derive(Debug, Default)]
+/// The routes of a namespace: a release looks at few of them.
+#[derive(Debug)]
 pub(crate) struct Places<'o> {
-    all: Vec<usize>,
-    pub(crate) by_service: BTreeMap<&'o str, Vec<usize>>,
+    all: &'o [Arc<Place>],
+    by_service: BTreeMap<&'o str, Vec<usize>>,
     by_ingress: BTreeMap<&'o str, Vec<usize>>,
 }
 
-impl Places<'_> {
-    /// Those that a release may take, or that may point at its canary; each once and in order.
-    fn near(&self, sides: Sides<'_>) -> Vec<usize> {
-        let of = |service: Option<&String>| service.and_then(|service| self.by_service.get(service.as_str())).into_iter().flatten();
-        match (&sides.scope.route, &sides.scope.service) {
-            (Some(route), _) => self.by_ingress.get(route.name.as_str()).cloned().unwrap_or_default(),
-            (None, None) => self.all.clone(),
-            (None, service) => {
-                let canary = sides.canary.and_then(|canary| canary.service.as_ref());
-                let near: BTreeSet<_> = of(service.as_ref()).chain(of(canary)).copied().collect();
-                near.into_iter().collect()
+impl<'o> Places<'o> {
+    fn new(all: &'o [Arc<Place>]) -> Self {
+        let mut places = Self { all, by_service: BTreeMap::new(), by_ingress: BTreeMap::new() };
+        for (index, place) in all.iter().enumerate() {
+            places.by_ingress.entry(place.ingress.name.as_str()).or_default().push(index);
+            if let Some(service) = &place.service {
+                places.by_service.entry(service.as_str()).or_default().push(index);
             }
         }
+        places
+    }
+
+    /// Those that a release of the namespace may take, or that may point at its canary; each once and in order.
+    fn near(&self, sides: Sides<'_>) -> Vec<&'o Arc<Place>> {
+        let indexes = |of: Option<&Vec<usize>>| of.into_iter().flatten().map(|index| &self.all[*index]).collect();
+        match (&sides.scope.route, &sides.scope.service) {
+            (Some(route), _) => indexes(self.by_ingress.get(route.name.as_str())),
+            (None, None) => self.all.iter().collect(),
+            (None, Some(service)) => {
+                let canary = sides.canary.and_then(|canary| canary.service.as_ref());
+                let of = |service: &String| self.by_service.get(service.as_str()).into_iter().flatten();
+                let near: BTreeSet<_> = of(service).chain(canary.into_iter().flat_map(of)).copied().collect();
+                near.into_iter().map(|index| &self.all[index]).collect()
+            }
+        }
+    }
+
+    /// Those that send to a Service.
+    pub(crate) fn of_service(&self, service: &str) -> impl Iterator<Item = &'o Place> {
+        self.by_service.get(service).into_iter().flatten().map(|index| &*self.all[*index])
     }
 }
 
 impl<'o> Judge<'o> {
+    /// `held` are the routes of the namespace.
     pub(crate) fn new(
-        objects: &'o Objects,
-        releases: &'o [Arc<Declared>],
-        lowered: &'o Lowered,
+        (objects, options): (&'o Objects, &'o Options),
+        (releases, reaching): (&'o [Arc<Declared>], Vec<&'o Declared>),
+        (lowered, held): (&'o Lowered, &'o [Arc<Place>]),
         backends: &'o Backends<'o>,
-        own_namespace: &'o str,
     ) -> Self {
-        let mut places: BTreeMap<_, Places<'_>> = BTreeMap::new();
-        for (index, place) in lowered.places.iter().enumerate() {
-            let of_namespace = places.entry(place.ingress.namespace.as_str()).or_default();
-            of_namespace.all.push(index);
-            of_namespace.by_ingress.entry(place.ingress.name.as_str()).or_default().push(index);
-            if let Some(service) = &place.service {
-                of_namespace.by_service.entry(service.as_str()).or_default().push(index);
-            }
-        }
-        Self { objects, releases, lowered, backends, own_namespace, places, holders: holders(releases) }
+        let own_namespace = &options.own_namespace;
+        Self { objects, releases, reaching, lowered, backends, own_namespace, places: Places::new(held), holders: holders(releases) }
+    }
+
+    /// The releases that may take a route of the namespace.
+    pub(crate) fn releases(&self) -> impl Iterator<Item = &'o Declared> {
+        self.releases.iter().map(AsRef::as_ref).chain(self.reaching.iter().copied())
     }
 
     pub(crate) fn judge(&self, declared: &Declared) -> Judged {
@@ -104,7 +121,7 @@ impl<'o> Judge<'o> {
             canary_ready: 0,
             stable_ready: 0,
         };
-        let nothing = |outcome| Judged { outcome, served: None, on: Vec::new() };
+        let nothing = |outcome| Judged { outcome: Arc::new(outcome), served: None, on: Vec::new() };
         let Some(sides) = declared.sides() else { return nothing(outcome) };
         outcome.resolved_scope = scope::describe(sides.scope);
         outcome.rolling = self.backends.rolling(sides);
@@ -141,18 +158,17 @@ impl<'o> Judge<'o> {
             traffic = traffic.take().map(rolled_back);
             None
         });
-        let served = traffic.map(|traffic| canary::served(declared, path, traffic));
+        let precedence = || Precedence::of(declared, sides.scope);
+        let served = traffic.map(|traffic| (canary::served(declared, path, traffic), precedence()));
         // The parser's come first, and in the order of the spec.
         outcome.findings.extend(findings);
-        Judged { outcome, served, on }
+        Judged { outcome: Arc::new(outcome), served, on }
     }
 
     /// The routes that take part, with side B on each.
     fn routes(&self, sides: Sides<'_>, outcome: &mut ReleaseOutcome, findings: &mut BTreeSet<Finding>) -> Vec<On> {
         let mut routes = Vec::new();
-        let namespaces = self.places.iter().filter(|(namespace, _)| sides.scope.all_namespaces || **namespace == sides.namespace);
-        for index in namespaces.flat_map(|(_, places)| places.near(sides)) {
-            let place = &self.lowered.places[index];
+        for place in self.near(sides) {
             let in_scope = scope::takes(sides.scope, place);
             // After finalising, a route no longer sends to the Service of the scope, but to the canary's.
             let of_canary = sides.canary.is_some_and(|canary| canary.service.is_some() && canary.service == place.service);
@@ -176,17 +192,28 @@ impl<'o> Judge<'o> {
             if in_scope {
                 // The pods that stable would be without are all that the Service has, or are not known.
                 let whole = completed || !self.has_pods(sides);
-                let stable = if whole { place.target.clone() } else { canary::stable(place, sides) };
-                routes.push(On { place: index, stable, canary: target });
+                let stable =
+                    if whole { place.target.clone() } else { canary::stable(place, sides).map(|target| self.backends.share(target)) };
+                routes.push(On { place: Arc::clone(place), stable, canary: target.map(|target| self.backends.share(target)) });
             }
         }
         routes
     }
 
+    /// The routes that a release may take, or that may point at its canary: by namespace, and there in the order of precedence.
+    fn near(&self, sides: Sides<'_>) -> Vec<&'o Arc<Place>> {
+        if !sides.scope.all_namespaces {
+            return self.places.near(sides);
+        }
+        let mut all: Vec<_> = self.lowered.places.iter().collect();
+        all.sort_by(|a, b| a.ingress.namespace.cmp(&b.ingress.namespace));
+        all
+    }
+
     /// Whether the route does without the release what the canary does (S10): it sends to the same backend, or reaches the canary's pods
     /// and no others, or its pods run what the canary's run. Where the canary rewrites the path, a BackendPolicy may do the same.
     fn completed(&self, place: &Place, canary: Option<&Target>, sides: Sides<'_>) -> bool {
-        let (Some(own), Some(canary)) = (&place.target, canary) else { return false };
+        let (Some(own), Some(canary)) = (place.target.as_deref(), canary) else { return false };
         let has_pods = sides.canary.is_some_and(|canary| canary.service.is_some() || canary.pods.is_some());
         let same_outside = || self.backends.outside(own).is_some_and(|own| self.backends.outside(canary) == Some(own));
         let by_pods = || self.backends.reaches_only(own, canary);
@@ -210,7 +237,7 @@ impl<'o> Judge<'o> {
             None => edit::edits(place, target, sides, self.backends),
         };
         RouteUse {
-            object: place.object(),
+            object: place.object.to_string(),
             host: place.host.clone(),
             path: place.path.clone(),
             in_scope,
@@ -245,8 +272,7 @@ impl<'o> Judge<'o> {
     fn unknown_pods(&self, sides: Sides<'_>, on: &[On]) -> Option<Finding> {
         sides.canary?.pods.as_ref()?;
         let message = if self.backends.knows_pods(sides.namespace) {
-            let whole =
-                on.iter().filter_map(|on| self.lowered.places[on.place].target.as_ref()).find(|target| self.backends.lacks_pods(target))?;
+            let whole = on.iter().filter_map(|on| on.place.target.as_ref()).find(|target| self.backends.lacks_pods(target))?;
             format!("Service {} has endpoints, but of none is the pod known. Let a selector make them.", whole.service)
         } else {
             format!("The pods of namespace {} are not listed yet.", sides.namespace)
@@ -259,7 +285,7 @@ impl<'o> Judge<'o> {
     fn ambiguity(&self, sides: Sides<'_>, on: &[On]) -> Option<Finding> {
         let route = sides.scope.route.as_ref().filter(|_| sides.scope.service.is_none())?;
         let exact = route.host.is_some() && route.path.is_some();
-        let services = on.iter().filter_map(|on| self.lowered.places[on.place].service.clone());
+        let services = on.iter().filter_map(|on| on.place.service.clone());
         let one = |canary: &release::Canary| canary.service.is_some() || canary.pods.is_some() || canary.host.is_some();
         let services: BTreeSet<_> = services.filter(|_| sides.canary.is_some_and(one)).collect();
         (services.len() > 1 && !exact).then(|| {
@@ -279,7 +305,7 @@ impl<'o> Judge<'o> {
 
     fn readiness(&self, sides: Sides<'_>, on: &[On], outcome: &mut ReleaseOutcome) {
         let ready = |target: Option<&Target>| target.map_or(0, |target| self.backends.ready(target));
-        outcome.stable_ready = on.iter().map(|on| ready(on.stable.as_ref())).min().unwrap_or(0);
+        outcome.stable_ready = on.iter().map(|on| ready(on.stable.as_deref())).min().unwrap_or(0);
         match on {
             [] => {
                 let target = canary::alone(sides, self.backends).ok().flatten();
@@ -287,7 +313,7 @@ impl<'o> Judge<'o> {
                 outcome.port = target.map(|target| target.port);
             }
             routes => {
-                outcome.canary_ready = routes.iter().map(|on| ready(on.canary.as_ref())).min().unwrap_or(0);
+                outcome.canary_ready = routes.iter().map(|on| ready(on.canary.as_deref())).min().unwrap_or(0);
                 outcome.port = routes.iter().find_map(|on| Some(on.canary.as_ref()?.port));
             }
         }
@@ -296,7 +322,7 @@ impl<'o> Judge<'o> {
 
 /// A scope is held by the oldest release that is under way, else by the oldest that is not over and could begin: one bad spec keeps no
 /// good release from its scope.
-fn holders(releases: &[Arc<Declared>]) -> BTreeMap<(&str, String), &Declared> {
+fn holders(releases: &[Arc<Declared>]) -> BTreeMap<String, &Declared> {
     let mut holders: BTreeMap<_, &Declared> = BTreeMap::new();
     let rank = |declared: &Declared| (!standing::under_way(declared), declared.age.clone());
     for declared in releases.iter().map(|declared| &**declared) {
@@ -310,9 +336,9 @@ fn holders(releases: &[Arc<Declared>]) -> BTreeMap<(&str, String), &Declared> {
     holders
 }
 
-/// A scope as a key: the debug text escapes, so it is equal only for equal scopes.
-fn held<'d>(sides: Sides<'d>) -> (&'d str, String) {
-    (sides.namespace, format!("{:?}", sides.scope))
+/// A scope of a namespace as a key: the debug text escapes, so it is equal only for equal scopes.
+fn held(sides: Sides<'_>) -> String {
+    format!("{:?}", sides.scope)
 }
 
 fn field_of(unresolved: &Unresolved, sides: Sides<'_>) -> &'static str {

@@ -18,6 +18,7 @@ mod grants;
 mod hints;
 mod ingress;
 mod judge;
+mod kept;
 mod key;
 mod need;
 mod objects;
@@ -34,7 +35,7 @@ mod workloads;
 
 pub use auth::{AnyAuthPolicy, AnyConsumer, AuthPolicyOutcome, ConsumerOutcome, KeySetNeeds, SecretData, SecretNeeds};
 pub use class::CONTROLLER;
-pub use compile::compile;
+pub use compile::{Compiler, compile};
 pub use grants::AnyReferenceGrant;
 pub use key::Key;
 pub use need::{Need, Needed};

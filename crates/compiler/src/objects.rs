@@ -60,6 +60,11 @@ pub struct Objects {
 /// The objects of one kind.
 pub(crate) type Shelf<T> = BTreeMap<Key, Arc<T>>;
 
+/// Those of a namespace.
+pub(crate) fn of_namespace<'s, T>(shelf: &'s Shelf<T>, namespace: &str) -> impl Iterator<Item = (&'s Key, &'s Arc<T>)> {
+    shelf.range(Key::new(namespace, "")..).take_while(move |(key, _)| key.namespace == namespace)
+}
+
 /// A kind that the cache holds.
 pub trait Cached: sealed::Cached {}
 

@@ -40,7 +40,7 @@ pub struct Compiled {
     /// What is served.
     pub config: Config,
     /// Every CanaryRelease.
-    pub releases: BTreeMap<Key, ReleaseOutcome>,
+    pub releases: BTreeMap<Key, Arc<ReleaseOutcome>>,
     /// Every BackendPolicy, with what is wrong with it.
     pub policies: BTreeMap<Key, Vec<Finding>>,
     /// Names outside the cluster that are sent to: whoever has them looked up tells [`crate::Objects::take_host`].
@@ -58,7 +58,7 @@ pub struct Compiled {
 }
 
 /// What a CanaryRelease comes to, whatever its phase.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseOutcome {
     /// The parsed spec; `None` when it does not parse.
     pub release: Option<Release>,

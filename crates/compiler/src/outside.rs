@@ -5,6 +5,7 @@
 
 use crate::app_protocol::Spoken;
 use crate::backends::{Backends, Part, Target, external_port};
+use crate::objects::of_namespace;
 use crate::unresolved::Unresolved;
 use crate::{Key, Objects};
 use ipnet::IpNet;
@@ -197,10 +198,9 @@ pub(crate) fn api_server(objects: &Objects) -> impl Iterator<Item = IpAddr> {
     let key = Key::new("default", "kubernetes");
     let spec = objects.services.get(&key).and_then(|service| service.spec.as_ref());
     let of_service = spec.into_iter().flat_map(|spec| spec.cluster_ips.iter().flatten().chain(&spec.cluster_ip));
-    let slices = objects.slices.iter().filter(|(key, slice)| {
+    let slices = of_namespace(&objects.slices, "default").filter(|(_, slice)| {
         let labels = slice.metadata.labels.as_ref();
-        key.namespace == "default"
-            && labels.and_then(|labels| labels.get(crate::backends::SERVICE_OF_SLICE)).is_some_and(|of| of == "kubernetes")
+        labels.and_then(|labels| labels.get(crate::backends::SERVICE_OF_SLICE)).is_some_and(|of| of == "kubernetes")
     });
     let of_slices = slices.flat_map(|(_, slice)| slice.endpoints.iter().flat_map(|endpoint| &endpoint.addresses));
     of_service.chain(of_slices).filter_map(|text| text.parse::<IpAddr>().ok()).map(|ip| ip.to_canonical()).collect::<Vec<_>>().into_iter()

@@ -14,26 +14,24 @@ use std::collections::BTreeSet;
 /// alone.
 pub(crate) fn waits_for(judge: &Judge<'_>, declared: &Declared, sides: Sides<'_>, on: &[On]) -> Vec<String> {
     let Some(canary) = sides.canary else { return Vec::new() };
-    let Some(places) = judge.places.get(sides.namespace) else { return Vec::new() };
     let by_images = sides.workloads.is_some_and(|workloads| workloads.stable.is_some());
     let mut services: BTreeSet<&str> = BTreeSet::new();
     if by_images || canary.pods.is_some() || canary.host.is_some() {
-        services.extend(on.iter().filter_map(|on| judge.lowered.places[on.place].service.as_deref()));
+        services.extend(on.iter().filter_map(|on| on.place.service.as_deref()));
     }
     if sides.rewrites() {
         // Where no policy can do what the rewrite does, none is told of.
-        let by_policy = |on: &&On| edit::policy_path(&judge.lowered.places[on.place], sides).is_some();
+        let by_policy = |on: &&On| edit::policy_path(&on.place, sides).is_some();
         services.extend(on.iter().filter(by_policy).filter_map(|on| Some(on.canary.as_ref()?.service.name.as_str())));
     }
     let (mut without, mut unfinished) = (Vec::new(), BTreeSet::new());
-    for index in services.into_iter().filter_map(|service| places.by_service.get(service)).flatten() {
-        let place = &judge.lowered.places[*index];
+    for place in services.into_iter().flat_map(|service| judge.places.of_service(service)) {
         if scope::takes(sides.scope, place) {
             continue;
         }
-        let others: Vec<_> = releases_of(judge, sides.namespace, place).filter(|other| other.key != declared.key).collect();
+        let others: Vec<_> = releases_of(judge, place).filter(|other| other.key != declared.key).collect();
         if others.is_empty() {
-            without.push(format!("{} {}{}, which has no release", place.object(), place.host, place.path));
+            without.push(format!("{} {}{}, which has no release", place.object, place.host, place.path));
         } else if !others.iter().any(|other| is_done(other, canary)) {
             unfinished.extend(others.iter().map(|other| format!("CanaryRelease {}", other.key)));
         }
@@ -42,12 +40,12 @@ pub(crate) fn waits_for(judge: &Judge<'_>, declared: &Declared, sides: Sides<'_>
 }
 
 /// The releases of everyone on a route: one of some consumers leaves all others where they are.
-fn releases_of<'j>(judge: &'j Judge<'_>, namespace: &'j str, place: &'j Place) -> impl Iterator<Item = &'j Declared> {
+fn releases_of<'j>(judge: &'j Judge<'_>, place: &'j Place) -> impl Iterator<Item = &'j Declared> {
     let takes = move |other: &&Declared| {
-        let scope = other.parsed.scope.as_ref().filter(|scope| scope.all_namespaces || other.key.namespace == namespace);
+        let scope = other.parsed.scope.as_ref();
         scope.is_some_and(|scope| scope.people == People::Anyone && scope::takes(scope, place))
     };
-    judge.releases.iter().map(|other| &**other).filter(|other| other.parsed.enabled).filter(takes)
+    judge.releases().filter(|other| other.parsed.enabled).filter(takes)
 }
 
 /// Promoted or Completed, of this spec and not of one before, with the same canary.

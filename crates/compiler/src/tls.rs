@@ -71,11 +71,13 @@ pub(crate) fn asks_for_grants(objects: &Objects, options: &Options) -> bool {
 /// certificate alone names it. One without a certificate holds its hosts all the same: nobody takes them over while it is being repaired.
 pub(crate) fn certificates(objects: &Objects, options: &Options, lowered: &mut Lowered) -> Vec<(HostMatch, Arc<Certificate>)> {
     let mut claims = Vec::new();
-    let ours: Vec<_> = objects.ingresses.iter().filter(|(key, _)| lowered.findings.contains_key(key)).collect();
     let grants = Grants::new(objects, options);
-    for (key, ingress) in ours {
-        let findings = lowered.findings.entry(key.clone()).or_default();
+    for (key, ingress) in &objects.ingresses {
         let namespace = namespace(key, ingress);
+        if namespace.is_ok() && entries(ingress).next().is_none() {
+            continue;
+        }
+        let Some(findings) = lowered.findings.get_mut(key) else { continue };
         if let Err(text) = namespace {
             let message = format!(
                 "Annotation {SECRET_NAMESPACE} is {text:?}, which is no name of a namespace. Its hosts are shown the default certificate, or none."
@@ -168,7 +170,7 @@ fn finding(objects: &Objects, options: &Options, secret: &Key, fault: Fault, fie
 fn conflicted(claim: &Claim<'_>, holder: &Claim<'_>) -> Finding {
     let host = match &claim.host {
         HostMatch::Wildcard(suffix) => format!("*.{suffix}"),
-        HostMatch::Exact(host) => host.clone(),
+        HostMatch::Exact(host) => host.to_string(),
         HostMatch::Any | HostMatch::Default => "*".to_owned(),
     };
     let message = if claim.ingress == holder.ingress {

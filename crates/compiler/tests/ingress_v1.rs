@@ -58,7 +58,7 @@ fn ingress(name: &str, rules: &[(&str, &str, &str, &str)], default: Option<&str>
 
 /// The Service that gets a request; none where nothing is served.
 fn asked(objects: &Objects, options: &Options, host: &str, path: &str) -> Option<String> {
-    let table = Table::new(compile(objects, options).config, &mut Policies::default());
+    let table = Table::new(&compile(objects, options).config, &mut Policies::default());
     let route = table.lookup(host, path)?;
     let name = route.backend.as_ref()?.name.clone();
     Some(name.trim_start_matches("shop/").trim_end_matches(":80").to_owned())

@@ -87,7 +87,7 @@ fn options() -> Options {
 
 /// The name of the release that decides a request of this author.
 fn decider(objects: &Objects, author: &Author) -> Option<String> {
-    let table = Table::new(compile(objects, &options()).config, &mut Policies::default());
+    let table = Table::new(&compile(objects, &options()).config, &mut Policies::default());
     let route = table.lookup("any.example", "/").expect("the route of the shop");
     route.decider(author).map(|applied| applied.release.name.clone())
 }

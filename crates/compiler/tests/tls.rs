@@ -48,7 +48,7 @@ fn compiled(objects: &mut Objects, options: &Options) -> Compiled {
 /// Each host, and the first name of what it is shown.
 fn shown(compiled: &Compiled) -> Vec<(String, String)> {
     let host = |host: &HostMatch| match host {
-        HostMatch::Exact(host) => host.clone(),
+        HostMatch::Exact(host) => host.to_string(),
         HostMatch::Wildcard(suffix) => format!("*.{suffix}"),
         HostMatch::Any | HostMatch::Default => "*".to_owned(),
     };

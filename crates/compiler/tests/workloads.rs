@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use serin_api::{parse_value, reason};
 use serin_compiler::{AnyRelease, Cached, Key, Need, Needed, Objects, Options, ReleaseOutcome, compile};
 use serin_routing::config::{Release, Traffic};
+use std::sync::Arc;
 
 fn apply<K: Cached + serde::de::DeserializeOwned>(objects: &mut Objects, value: Value) {
     objects.apply(serde_json::from_value::<K>(value).expect("it deserializes"));
@@ -98,7 +99,8 @@ fn line(phase: &str, id: &str, observed: Option<&str>, salt: &str, k: u32) -> Va
 /// What the release comes to, and what is served of it.
 fn outcome(objects: &Objects) -> (ReleaseOutcome, Option<Release>) {
     let mut compiled = compile(objects, &Options::default());
-    (compiled.releases.remove(&Key::new("shop", "checkout")).expect("it is there"), compiled.config.releases.pop())
+    let outcome = compiled.releases.remove(&Key::new("shop", "checkout")).expect("it is there");
+    (Arc::unwrap_or_clone(outcome), compiled.config.releases.pop())
 }
 
 fn outcome_of(objects: &mut Objects, spec: &Value, status: &Value) -> (ReleaseOutcome, Option<Release>) {

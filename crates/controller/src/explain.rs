@@ -75,7 +75,7 @@ pub fn table_of(folder: &Path) -> anyhow::Result<Table> {
     }
     let objects = objects_of(reading.manifests.values().map(AsRef::as_ref))?;
     let options = Options { standalone: true, own_namespace: OWN_NAMESPACE.to_owned(), ..Options::default() };
-    Ok(Table::new(compile(&objects, &options).config, &mut Policies::default()))
+    Ok(Table::new(&compile(&objects, &options).config, &mut Policies::default()))
 }
 
 /// The cache of these manifests; kinds that nothing is compiled from are left out.

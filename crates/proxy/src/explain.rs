@@ -195,7 +195,7 @@ impl AuthorExplained {
 impl RouteExplained {
     fn of(route: &Route) -> Self {
         let host = match &route.host {
-            HostMatch::Exact(host) => host.clone(),
+            HostMatch::Exact(host) => host.to_string(),
             HostMatch::Wildcard(suffix) => format!("*.{suffix}"),
             HostMatch::Any | HostMatch::Default => "*".to_owned(),
         };
@@ -203,7 +203,7 @@ impl RouteExplained {
             PathMatch::Exact(path) => format!("Exact {path}"),
             PathMatch::Prefix(path) => format!("Prefix {path}"),
         };
-        Self { object: route.object.clone(), host, path }
+        Self { object: route.object.to_string(), host, path }
     }
 }
 

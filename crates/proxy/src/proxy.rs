@@ -67,7 +67,7 @@ impl Proxy {
         let registry = Arc::new(Registry::new(workers));
         let counters = Counters::new(workers, Arc::clone(&open), Arc::clone(&registry));
         let prober = Prober::start(Arc::clone(&settings))?;
-        let table = Arc::new(Table::new(Config::default(), &mut Policies::default()));
+        let table = Arc::new(Table::new(&Config::default(), &mut Policies::default()));
         let groups = registry.succeed(&table);
         let (mailboxes, messages): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
         let sibling =

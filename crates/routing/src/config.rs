@@ -30,7 +30,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Route {
     /// The object it comes from, `kind/namespace/name`, for logs.
-    pub object: String,
+    pub object: Arc<str>,
     /// Which hosts.
     pub host: HostMatch,
     /// Which paths.
@@ -98,9 +98,9 @@ impl People {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum HostMatch {
     /// Exactly this one.
-    Exact(String),
+    Exact(Arc<str>),
     /// `*.suffix`: one label more, as Ingress says; holds the suffix without `*.`.
-    Wildcard(String),
+    Wildcard(Arc<str>),
     /// Every one.
     Any,
     /// What no other route takes: the default backend, whatever its path says.
@@ -111,9 +111,9 @@ pub enum HostMatch {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum PathMatch {
     /// Exactly this one.
-    Exact(String),
+    Exact(Arc<str>),
     /// Element by element; no trailing slash but for `/` itself.
-    Prefix(String),
+    Prefix(Arc<str>),
 }
 
 /// One port of one Service.

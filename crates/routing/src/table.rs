@@ -18,9 +18,9 @@ pub struct Table {
     routes: Vec<Route>,
     backends: Vec<Arc<Backend>>,
     releases: Vec<Arc<Release>>,
-    exact: HashMap<String, Paths>,
+    exact: HashMap<Arc<str>, Paths>,
     /// By the suffix behind the first label.
-    wildcard: HashMap<String, Paths>,
+    wildcard: HashMap<Arc<str>, Paths>,
     any: Paths,
     default: Option<usize>,
     key_parameters: Vec<String>,
@@ -30,9 +30,9 @@ pub struct Table {
 /// What there is for hosts, by how they are matched.
 #[derive(Debug)]
 struct Hosts<T> {
-    exact: HashMap<String, T>,
+    exact: HashMap<Arc<str>, T>,
     /// By the suffix behind the first label.
-    wildcard: HashMap<String, T>,
+    wildcard: HashMap<Arc<str>, T>,
     any: Option<T>,
 }
 
@@ -40,7 +40,7 @@ struct Hosts<T> {
 #[derive(Debug)]
 pub struct Route {
     /// The object it comes from, `kind/namespace/name`, for logs.
-    pub object: String,
+    pub object: Arc<str>,
     /// Which hosts it takes.
     pub host: HostMatch,
     /// Which paths it takes.
@@ -102,23 +102,23 @@ pub struct Backend {
 
 impl Table {
     /// The table of a config. An index that points nowhere counts as a reference that does not resolve.
-    pub fn new(config: Config, policies: &mut Policies) -> Self {
+    pub fn new(config: &Config, policies: &mut Policies) -> Self {
         let renewed = policies.renew(&config.releases);
-        let releases = config.releases.into_iter().zip(renewed).enumerate();
-        let releases: Vec<_> = releases.map(|(index, (release, policy))| Arc::new(Release::new(index, release, policy))).collect();
-        let backends: Vec<_> = config.backends.into_iter().enumerate().map(|(index, b)| Arc::new(Backend::new(index, b))).collect();
+        let releases = config.releases.iter().zip(renewed).enumerate();
+        let releases: Vec<_> = releases.map(|(index, (release, policy))| Arc::new(Release::new(index, release.clone(), policy))).collect();
+        let backends: Vec<_> = config.backends.iter().enumerate().map(|(index, b)| Arc::new(Backend::new(index, b.clone()))).collect();
 
-        let mut routes: Vec<_> = config.routes.into_iter().map(|route| Route::new(route, &backends, &releases, &config.policies)).collect();
+        let mut routes: Vec<_> = config.routes.iter().map(|route| Route::new(route, &backends, &releases, &config.policies)).collect();
         // A compiler gives each host and path once. Should it not, the order of the routes must not decide.
         routes.sort_by(|a, b| (&a.host, &a.path, &a.object).cmp(&(&b.host, &b.path, &b.object)));
 
         let key_parameters: BTreeSet<_> = config.policies.iter().flat_map(|policy| policy.key_parameters()).map(str::to_owned).collect();
-        let (key_parameters, certificates) = (key_parameters.into_iter().collect(), Hosts::new(config.certificates));
+        let (key_parameters, certificates) = (key_parameters.into_iter().collect(), Hosts::new(config.certificates.clone()));
         let mut table = Self { routes, backends, releases, key_parameters, certificates, ..Self::empty() };
         for (index, route) in table.routes.iter().enumerate() {
             let paths = match &route.host {
-                HostMatch::Exact(host) => table.exact.entry(host.clone()).or_default(),
-                HostMatch::Wildcard(suffix) => table.wildcard.entry(suffix.clone()).or_default(),
+                HostMatch::Exact(host) => table.exact.entry(Arc::clone(host)).or_default(),
+                HostMatch::Wildcard(suffix) => table.wildcard.entry(Arc::clone(suffix)).or_default(),
                 HostMatch::Any => &mut table.any,
                 HostMatch::Default => {
                     table.default.get_or_insert(index);
@@ -208,7 +208,7 @@ impl<T> Hosts<T> {
 }
 
 impl Route {
-    fn new(route: config::Route, backends: &[Arc<Backend>], releases: &[Arc<Release>], policies: &[Arc<Policy>]) -> Self {
+    fn new(route: &config::Route, backends: &[Arc<Backend>], releases: &[Arc<Release>], policies: &[Arc<Policy>]) -> Self {
         let backend = |index: Option<usize>| index.and_then(|index| backends.get(index).cloned());
         let applied = |applied: &config::RouteRelease| {
             let release = Arc::clone(releases.get(applied.release)?);
@@ -218,11 +218,11 @@ impl Route {
         Self {
             deciders: Deciders::new(route.releases.iter().filter_map(applied)),
             backend: backend(route.backend),
-            auth: Auth::new(route.auth, policies),
+            auth: Auth::new(&route.auth, policies),
             https_redirect: route.https_redirect,
-            object: route.object,
-            host: route.host,
-            path: route.path,
+            object: Arc::clone(&route.object),
+            host: route.host.clone(),
+            path: route.path.clone(),
         }
     }
 
@@ -244,13 +244,13 @@ impl Route {
 }
 
 impl Auth {
-    fn new(auth: config::Auth, policies: &[Arc<Policy>]) -> Self {
+    fn new(auth: &config::Auth, policies: &[Arc<Policy>]) -> Self {
         match auth {
             config::Auth::None => Self::None,
             config::Auth::Policy(index) => {
-                policies.get(index).map_or_else(|| Self::Unresolved(String::new()), |p| Self::Policy(Arc::clone(p)))
+                policies.get(*index).map_or_else(|| Self::Unresolved(String::new()), |p| Self::Policy(Arc::clone(p)))
             }
-            config::Auth::Unresolved(name) => Self::Unresolved(name),
+            config::Auth::Unresolved(name) => Self::Unresolved(name.clone()),
         }
     }
 }

@@ -140,7 +140,7 @@ impl Asked {
     fn trials(&self, at: &[String]) -> anyhow::Result<Vec<Trial>> {
         let config = compile(&self.objects, &CompilerOptions { standalone: true, ..CompilerOptions::default() }).config;
         let trial = |k| {
-            let table = Table::new(config.clone(), &mut Policies::default());
+            let table = Table::new(&config, &mut Policies::default());
             let found = table.releases().iter().find(|found| self.is(found)).context("the release decides nothing: see serin check")?;
             Ok(Trial { policy: Arc::clone(&found.policy), table, k, tally: Tally::default() })
         };

@@ -52,7 +52,7 @@ pub(crate) fn apply(resolved: &Resolved, objects: &Objects, lowered: &Lowered, b
             near.chain(&everywhere).copied().filter(|index| rulings[*index].scope.as_ref().is_some_and(|s| scope::takes(s, place)));
         taking.inspect(|index| has_route[*index] = true).min_by_key(|index| &rulings[*index].order)
     };
-    let deciders: Vec<Option<usize>> = lowered.places.iter().map(&mut decide).collect();
+    let deciders: Vec<Option<usize>> = lowered.places.iter().map(|place| decide(place)).collect();
 
     let mut used: BTreeMap<usize, usize> = deciders.iter().flatten().map(|ruling| (*ruling, 0)).collect();
     used.retain(|ruling, _| rulings[*ruling].policy.is_some());

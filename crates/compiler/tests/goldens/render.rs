@@ -74,14 +74,14 @@ fn backend(backend: &Backend) -> String {
 
 fn route(config: &Config, route: &Route) -> String {
     let host = match &route.host {
-        HostMatch::Exact(host) => host.clone(),
+        HostMatch::Exact(host) => host.to_string(),
         HostMatch::Wildcard(suffix) => format!("*.{suffix}"),
         HostMatch::Any => "*".into(),
         HostMatch::Default => "default".into(),
     };
     let path = match &route.path {
         PathMatch::Exact(path) => format!("={path}"),
-        PathMatch::Prefix(path) => path.clone(),
+        PathMatch::Prefix(path) => path.to_string(),
     };
     let backend = |index: Option<usize>| index.map_or("none", |index| config.backends[index].name.as_str());
     let mut text = format!("{host} {path} of {} -> {}", route.object, backend(route.backend));

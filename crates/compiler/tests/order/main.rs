@@ -1,6 +1,7 @@
 //! What is compiled depends on the objects that are there, and on nothing else: not on the order in which they came, not on what was
 //! there before, and not on a bad object beside them.
 
+mod kept;
 mod objects;
 
 use objects::{Kind, Object, class, object, younger_ingress};

@@ -1,6 +1,6 @@
 //! Random objects with few names, so that they meet: in two namespaces, some of them bad.
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     Consumer,
     Secret,
     Deployment,
+    StatefulSet,
 }
 
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ pub(crate) struct Object {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Service,
         Self::EndpointSlice,
         Self::Ingress,
@@ -46,6 +47,7 @@ impl Kind {
         Self::Consumer,
         Self::Secret,
         Self::Deployment,
+        Self::StatefulSet,
     ];
 
     pub(crate) fn replace(self, cache: &mut Objects, objects: Vec<Object>) -> bool {
@@ -64,13 +66,14 @@ impl Kind {
             Self::Consumer => cache.replace(objects.into_iter().map(|object| AnyConsumer(object.value))),
             Self::BackendPolicy => cache.replace(objects.into_iter().map(|object| AnyBackendPolicy(object.value))),
             Self::Deployment => cache.replace::<Deployment>(all(objects)),
+            Self::StatefulSet => cache.replace::<StatefulSet>(all(objects)),
             Self::CanaryRelease => cache.replace(objects.into_iter().map(|object| AnyRelease(object.value))),
         }
     }
 }
 
 impl Object {
-    fn read<T: DeserializeOwned>(self) -> T {
+    pub(crate) fn read<T: DeserializeOwned>(self) -> T {
         serde_json::from_value(self.value).expect("the objects here deserialize")
     }
 
@@ -95,6 +98,7 @@ impl Object {
             Kind::Consumer => cache.apply(AnyConsumer(self.value.clone())),
             Kind::BackendPolicy => cache.apply(AnyBackendPolicy(self.value.clone())),
             Kind::Deployment => cache.apply(self.clone().read::<Deployment>()),
+            Kind::StatefulSet => cache.apply(self.clone().read::<StatefulSet>()),
             Kind::CanaryRelease => cache.apply(AnyRelease(self.value.clone())),
         }
     }
@@ -111,6 +115,7 @@ impl Object {
             Kind::Consumer => cache.delete::<AnyConsumer>(&self.key()),
             Kind::BackendPolicy => cache.delete::<AnyBackendPolicy>(&self.key()),
             Kind::Deployment => cache.delete::<Deployment>(&self.key()),
+            Kind::StatefulSet => cache.delete::<StatefulSet>(&self.key()),
             Kind::CanaryRelease => cache.delete::<CanaryRelease>(&self.key()),
         }
     }
@@ -281,6 +286,7 @@ fn release() -> impl Strategy<Value = Value> {
         json!({"route": {"kind": "Ingress", "name": "i"}}),
         json!({"route": {"kind": "Ingress", "name": "i", "path": "/a"}, "service": "cart"}),
         json!({"all": true}),
+        json!({"all": true, "allNamespaces": true}),
         json!({}),
     ]);
     let canary = select(vec![

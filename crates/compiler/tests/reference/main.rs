@@ -26,7 +26,7 @@ fn table(world: &World) -> Table {
     let mut objects = Objects::default();
     world.apply(&mut objects);
     let options = Options { own_namespace: OWN.to_owned(), standalone: true, ..Options::default() };
-    Table::new(compile(&objects, &options).config, &mut Policies::default())
+    Table::new(&compile(&objects, &options).config, &mut Policies::default())
 }
 
 /// What the product says of a request.

@@ -56,15 +56,16 @@ fn object(object: &str) -> Option<(String, String, String)> {
 
 /// Whether a route of the table is this one. The table has canonical spellings, so slashes at the end do not count.
 fn is(other: &config::Route, route: &Route) -> bool {
-    let host = match &other.host {
-        HostMatch::Exact(host) => Some(host.clone()),
-        HostMatch::Wildcard(suffix) => Some(format!("*.{suffix}")),
-        HostMatch::Any | HostMatch::Default => None,
+    let same_object = || other.object.splitn(3, '/').eq([route.kind.as_str(), &route.namespace, &route.name]);
+    let host = route.host.as_deref();
+    let same_host = || match &other.host {
+        HostMatch::Exact(other) => host.is_some_and(|host| host.eq_ignore_ascii_case(other)),
+        HostMatch::Wildcard(suffix) => host.and_then(|host| host.strip_prefix("*.")).is_some_and(|host| host.eq_ignore_ascii_case(suffix)),
+        HostMatch::Any | HostMatch::Default => host.is_none(),
     };
     let (PathMatch::Exact(path) | PathMatch::Prefix(path)) = &other.path;
-    let same_object = other.object == format!("{}/{}/{}", route.kind, route.namespace, route.name);
-    let same_path = path.trim_end_matches('/') == route.path.as_deref().unwrap_or_default().trim_end_matches('/');
-    same_object && same_path && host == route.host.as_ref().map(|host| host.to_ascii_lowercase())
+    let same_path = || path.trim_end_matches('/') == route.path.as_deref().unwrap_or_default().trim_end_matches('/');
+    same_path() && same_host() && same_object()
 }
 
 fn edits(uses: &[(Route, &RouteUse)]) -> Vec<FinalizeEdit> {

@@ -13,7 +13,7 @@ fn address(last: usize) -> SocketAddr {
 fn table(upstream: &Upstream, endpoints: impl IntoIterator<Item = usize>) -> Table {
     let ready = endpoints.into_iter().map(address).collect();
     let backend = config::Backend { ready, upstream: Some(Arc::new(upstream.clone())), ..config::Backend::default() };
-    Table::new(Config { backends: vec![backend], ..Config::default() }, &mut Policies::default())
+    Table::new(&Config { backends: vec![backend], ..Config::default() }, &mut Policies::default())
 }
 
 fn group(registry: &Registry, upstream: &Upstream, endpoints: impl IntoIterator<Item = usize>) -> Arc<Group> {
@@ -139,6 +139,6 @@ fn what_is_known_outlives_tables_and_ends_with_the_endpoint() {
     assert!(group(&registry, &other, [1]).is_healthy(0, second.now()));
     let back = group(&registry, &policy, [1]);
     assert!(back.is_healthy(0, back.now()), "it was gone in between");
-    registry.succeed(&Table::new(Config::default(), &mut Policies::default()));
+    registry.succeed(&Table::new(&Config::default(), &mut Policies::default()));
     assert!(registry.counts().is_empty() && Arc::strong_count(&back.states[0]) == 1);
 }

@@ -84,7 +84,7 @@ fn no_release_reads_a_header_that_nobody_believes() {
     let source = Source::Header("x-auth-request-user".into());
     config.releases[0].overrides = vec![Override::Value { source, matches: Match::Exact("alice".into(), Side::Canary) }];
     (config.releases[0].people, config.releases[0].traffic) = (People::Anyone, crate::support::release(1000, 0).traffic);
-    let table = Table::new(config.clone(), &mut Policies::default());
+    let table = Table::new(&config, &mut Policies::default());
     let site = Site::of(config, crate::support::settings());
     let answer = site.ask("GET / HTTP/1.1\r\nHost: shop.example\r\nX-Auth-Request-User: alice\r\n\r\n");
     assert_eq!((answer.status(), answer.text()), (200, "stable"));
@@ -101,7 +101,7 @@ fn no_release_reads_a_header_that_nobody_believes() {
 #[test]
 fn explanation_knows_who_asks_as_the_proxy_does() {
     let config = Site::config(policy(vec![by_key(), by_password()]));
-    let table = Table::new(config.clone(), &mut Policies::default());
+    let table = Table::new(&config, &mut Policies::default());
     let site = Site::of(config, crate::support::settings());
     let lines = [
         "",

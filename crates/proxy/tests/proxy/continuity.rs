@@ -50,7 +50,7 @@ fn table_is_served_when_publish_says_so_and_a_long_response_keeps_no_old_one() {
     });
     let fast = Origin::saying("fast");
     let proxy = serve(settings(), everything_to(&[]));
-    let old = Arc::new(Table::new(everything_to(&[slow.address]), &mut Policies::default()));
+    let old = Arc::new(Table::new(&everything_to(&[slow.address]), &mut Policies::default()));
     let seen = Arc::downgrade(&old);
     wait_for(proxy.publish(old));
     let mut client = Client::of(&proxy);

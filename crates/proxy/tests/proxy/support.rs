@@ -28,7 +28,7 @@ pub(crate) fn serve(settings: Settings, config: Config) -> Proxy {
 
 /// Serves this from when it returns.
 pub(crate) fn publish(proxy: &Proxy, config: Config) {
-    wait_for(proxy.publish(Arc::new(Table::new(config, &mut Policies::default()))));
+    wait_for(proxy.publish(Arc::new(Table::new(&config, &mut Policies::default()))));
 }
 
 /// Runs a future to its end.

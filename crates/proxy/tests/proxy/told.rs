@@ -125,7 +125,7 @@ fn counts_of_a_release_only_grow_over_epochs() {
     for epoch in 0..40 {
         let mut config = release_of(&[origin.address], &[], 100, 0);
         config.releases[0].traffic = serin_routing::config::Traffic::RolledBack { epoch };
-        crate::support::wait_for(proxy.publish(Arc::new(Table::new(config, &mut policies))));
+        crate::support::wait_for(proxy.publish(Arc::new(Table::new(&config, &mut policies))));
         client.get("/");
         let rows = proxy.counters().snapshot();
         assert_eq!(rows.iter().map(|row| row.counts.requests).sum::<u64>(), epoch + 1);

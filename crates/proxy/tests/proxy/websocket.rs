@@ -181,7 +181,7 @@ fn pour(mut stream: TcpStream, sent: &AtomicUsize) {
 fn tunnel_keeps_no_table_and_outlives_its_endpoint() {
     let origin = echo();
     let proxy = serve(settings(), everything_to(&[]));
-    let table = Arc::new(Table::new(everything_to(&[origin.address]), &mut Policies::default()));
+    let table = Arc::new(Table::new(&everything_to(&[origin.address]), &mut Policies::default()));
     let seen = Arc::downgrade(&table);
     crate::support::wait_for(proxy.publish(table));
     let mut client = open(&proxy);

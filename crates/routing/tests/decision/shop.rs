@@ -20,9 +20,9 @@ pub(crate) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 pub(crate) fn table(releases: usize) -> Table {
     let backend = |name: String| Backend { name, ready: vec![([10, 0, 0, 1], 80).into()], ..Backend::default() };
     let route = |n: usize| Route {
-        object: format!("Ingress/shop/{n}"),
-        host: HostMatch::Exact(host(n)),
-        path: PathMatch::Prefix(format!("/{n}")),
+        object: format!("Ingress/shop/{n}").into(),
+        host: HostMatch::Exact(host(n).into()),
+        path: PathMatch::Prefix(format!("/{n}").into()),
         backend: Some(0),
         https_redirect: None,
         auth: Auth::None,
@@ -34,7 +34,7 @@ pub(crate) fn table(releases: usize) -> Table {
         releases: (0..releases).map(release).collect(),
         ..Config::default()
     };
-    Table::new(config, &mut Policies::default())
+    Table::new(&config, &mut Policies::default())
 }
 
 /// The host of a route: several share one, as they do in a cluster.

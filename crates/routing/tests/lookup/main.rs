@@ -23,10 +23,10 @@ fn route(text: &str) -> Route {
 }
 
 fn table(routes: impl IntoIterator<Item = Route>) -> Table {
-    Table::new(Config { routes: routes.into_iter().collect(), ..Config::default() }, &mut Policies::default())
+    Table::new(&Config { routes: routes.into_iter().collect(), ..Config::default() }, &mut Policies::default())
 }
 
 /// The route that takes a request, by its short form.
 fn taken<'t>(table: &'t Table, host: &str, path: &str) -> Option<&'t str> {
-    table.lookup(host, path).map(|route| route.object.as_str())
+    table.lookup(host, path).map(|route| &*route.object)
 }

@@ -18,8 +18,8 @@ fn path() -> impl Strategy<Value = String> {
 
 fn host_match() -> impl Strategy<Value = HostMatch> {
     prop_oneof![
-        4 => host().prop_map(HostMatch::Exact),
-        3 => host().prop_map(HostMatch::Wildcard),
+        4 => host().prop_map(|host| HostMatch::Exact(host.into())),
+        3 => host().prop_map(|host| HostMatch::Wildcard(host.into())),
         2 => Just(HostMatch::Any),
         1 => Just(HostMatch::Default),
     ]
@@ -30,12 +30,12 @@ fn path_match() -> impl Strategy<Value = PathMatch> {
         "" => PathMatch::Prefix("/".into()),
         path => PathMatch::Prefix(path.into()),
     };
-    prop_oneof![path().prop_map(PathMatch::Exact), path().prop_map(prefix)]
+    prop_oneof![path().prop_map(|path| PathMatch::Exact(path.into())), path().prop_map(prefix)]
 }
 
 fn routes() -> impl Strategy<Value = Vec<Route>> {
     let one = (host_match(), path_match()).prop_map(|(host, path)| {
-        let object = format!("{host:?} {path:?}");
+        let object = format!("{host:?} {path:?}").into();
         Route { object, host, path, backend: None, https_redirect: None, auth: Default::default(), releases: Vec::new() }
     });
     prop::collection::vec(one, 0..24)
@@ -45,8 +45,8 @@ fn routes() -> impl Strategy<Value = Vec<Route>> {
 fn naive<'r>(routes: &'r [Route], host: &str, path: &str) -> Option<&'r str> {
     let rank = |route: &Route| {
         let host_rank = match &route.host {
-            HostMatch::Exact(exact) => (exact == host).then_some(3),
-            HostMatch::Wildcard(suffix) => host.strip_suffix(suffix.as_str()).and_then(|label| {
+            HostMatch::Exact(exact) => (**exact == *host).then_some(3),
+            HostMatch::Wildcard(suffix) => host.strip_suffix(&**suffix).and_then(|label| {
                 let label = label.strip_suffix('.')?;
                 (!label.is_empty() && !label.contains('.')).then_some(2)
             }),
@@ -54,9 +54,9 @@ fn naive<'r>(routes: &'r [Route], host: &str, path: &str) -> Option<&'r str> {
             HostMatch::Default => return Some((0, false, 0)),
         };
         let (exact, length) = match &route.path {
-            PathMatch::Exact(exact) => (exact == path).then_some((true, 0)),
-            PathMatch::Prefix(prefix) if prefix == "/" => Some((false, 1)),
-            PathMatch::Prefix(prefix) => (path == prefix || path.starts_with(&format!("{prefix}/"))).then_some((false, prefix.len())),
+            PathMatch::Exact(exact) => (**exact == *path).then_some((true, 0)),
+            PathMatch::Prefix(prefix) if **prefix == *"/" => Some((false, 1)),
+            PathMatch::Prefix(prefix) => (path == &**prefix || path.starts_with(&format!("{prefix}/"))).then_some((false, prefix.len())),
         }?;
         Some((host_rank?, exact, length))
     };
@@ -64,7 +64,7 @@ fn naive<'r>(routes: &'r [Route], host: &str, path: &str) -> Option<&'r str> {
         // Two default backends: the one that sorts first, as the table has it.
         a.cmp(b).then_with(|| (&y.path, &y.object).cmp(&(&x.path, &x.object)))
     });
-    best.map(|(_, route)| route.object.as_str())
+    best.map(|(_, route)| &*route.object)
 }
 
 proptest! {

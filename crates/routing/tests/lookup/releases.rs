@@ -88,7 +88,7 @@ fn next_of(table: &Table, group: &'static str) -> Decision {
 
 #[test]
 fn weight_follows_its_line_up_to_what_the_spec_was_lowered_to() {
-    let table = Table::new(config(release(Traffic::Segment { segment: line(), cap: 30 })), &mut Policies::default());
+    let table = Table::new(&config(release(Traffic::Segment { segment: line(), cap: 30 })), &mut Policies::default());
     let release = &table.releases()[0];
     assert_eq!([0, 10, 30, 50, 500].map(|s| release.served(after(s)).k), [0, 10, 30, 30, 30]);
     assert_eq!(release.epoch(), 7);
@@ -98,7 +98,7 @@ fn weight_follows_its_line_up_to_what_the_spec_was_lowered_to() {
 fn s19_groups_of_the_segment_decide_between_overrides_and_buckets() {
     let segment = Segment { to: 0, groups: Some(Groups::Admitted(vec!["staff".into(), "testers".into()])), ..line() };
     let overrides = vec![Override::ConsumerGroups(vec!["staff".into()], Side::Stable)];
-    let table = Table::new(config(Release { overrides, ..release(Traffic::Segment { segment, cap: 100 }) }), &mut Policies::default());
+    let table = Table::new(&config(Release { overrides, ..release(Traffic::Segment { segment, cap: 100 }) }), &mut Policies::default());
     let decided = |group| {
         let decision = next_of(&table, group);
         (decision.side, decision.rule)
@@ -110,14 +110,14 @@ fn s19_groups_of_the_segment_decide_between_overrides_and_buckets() {
 
 #[test]
 fn s14_rolled_back_release_serves_side_a() {
-    let table = Table::new(config(release(Traffic::RolledBack { epoch: 3 })), &mut Policies::default());
+    let table = Table::new(&config(release(Traffic::RolledBack { epoch: 3 })), &mut Policies::default());
     assert_eq!(next(&table).rule, Rule::Rollback);
     assert_eq!(table.releases()[0].epoch(), 3);
 }
 
 #[test]
 fn route_names_both_sides_and_rewrites_for_the_canary() {
-    let table = Table::new(config(release(Traffic::RolledBack { epoch: 0 })), &mut Policies::default());
+    let table = Table::new(&config(release(Traffic::RolledBack { epoch: 0 })), &mut Policies::default());
     let route = table.lookup("a", "/shop/cart").expect("a route");
     let applied = &route.releases()[0];
     assert_eq!(route.backend.as_ref().map(|b| b.name.as_str()), Some("shop/checkout:80"));
@@ -128,7 +128,7 @@ fn route_names_both_sides_and_rewrites_for_the_canary() {
 
 #[test]
 fn index_that_points_nowhere_does_not_resolve() {
-    let table = Table::new(Config { backends: Vec::new(), ..config(release(Traffic::RolledBack { epoch: 0 })) }, &mut Policies::default());
+    let table = Table::new(&Config { backends: Vec::new(), ..config(release(Traffic::RolledBack { epoch: 0 })) }, &mut Policies::default());
     let route = table.lookup("a", "/shop").expect("a route");
     assert!(route.backend.is_none() && route.releases()[0].canary.is_none());
 }
@@ -140,15 +140,15 @@ fn s6_turns_go_on_over_tables_while_uid_and_id_stay() {
     let mut first = Vec::new();
     for _ in 0..10 {
         // A table a request: the walk is the same as with one table for all.
-        first.push(next(&Table::new(config(release(served())), &mut policies)).bucket);
+        first.push(next(&Table::new(&config(release(served())), &mut policies)).bucket);
     }
-    let table = Table::new(config(release(served())), &mut Policies::default());
+    let table = Table::new(&config(release(served())), &mut Policies::default());
     let second: Vec<_> = (0..10).map(|_| next(&table).bucket).collect();
     assert_eq!(first, second);
 
     let other = Release { id: "2".into(), ..release(served()) };
-    assert_eq!(next(&Table::new(config(other), &mut policies)).bucket, first[0], "a new id begins anew");
-    assert_eq!(next(&Table::new(config(release(served())), &mut policies)).bucket, first[0], "what left is forgotten");
+    assert_eq!(next(&Table::new(&config(other), &mut policies)).bucket, first[0], "a new id begins anew");
+    assert_eq!(next(&Table::new(&config(release(served())), &mut policies)).bucket, first[0], "what left is forgotten");
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn policy_is_made_once_and_again_when_overrides_change() {
         ..release(Traffic::Segment { segment: line(), cap: 100 })
     };
     let mut policies = Policies::default();
-    let mut build = |release| Arc::clone(&Table::new(config(release), &mut policies).releases()[0].policy);
+    let mut build = |release| Arc::clone(&Table::new(&config(release), &mut policies).releases()[0].policy);
     let (a, b, c) = (build(with("a")), build(with("a")), build(with("b")));
     assert!(Arc::ptr_eq(&a, &b) && !Arc::ptr_eq(&b, &c));
 }
@@ -169,7 +169,7 @@ fn release_whose_expression_does_not_compile_serves_side_a() {
         overrides: vec![Override::Value { source: Source::Header("x".into()), matches: Match::Regex("(".into(), Side::Canary) }],
         ..release(Traffic::Segment { segment: line(), cap: 100 })
     };
-    let table = Table::new(config(broken), &mut Policies::default());
+    let table = Table::new(&config(broken), &mut Policies::default());
     assert_eq!(next(&table).rule, Rule::Rollback);
 }
 

@@ -55,7 +55,7 @@ fn served(compiled: &Compiled) -> Result<String> {
             write!(told, " {:?} {sides:?}", of("releases", &applied["release"]))?;
         }
     }
-    let table = Table::new(compiled.config.clone(), &mut Policies::default());
+    let table = Table::new(&compiled.config, &mut Policies::default());
     let taken = ["/", "/a", "/a/b.c"].map(|path| table.lookup(HOST, path).map(|route| route.object.clone()));
     ensure!(taken.iter().all(|route| route.as_deref() == Some("Ingress/shop/shop")), "{taken:?}");
     Ok(told)
