@@ -27,9 +27,9 @@ use release::{Seen, Tracked};
 use serde_json::Value;
 use serin_api::{Condition, Finding, reason};
 use serin_compiler::{
-    AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Cached, Compiled, Key, KeySetNeeds, Need, Needed, Objects, Options,
+    AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Cached, Compiled, Compiler, Key, KeySetNeeds, Need, Needed, Objects, Options,
+    SecretNeeds,
 };
-use serin_compiler::{SecretNeeds, compile};
 use serin_proxy::Counters;
 use serin_routing::{Policies, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +57,7 @@ pub struct Engine {
     names: BTreeSet<String>,
     names_differ: bool,
     complaints_differ: bool,
+    compiler: Compiler,
     compiled: Compiled,
     policies: Policies,
     version: u64,
@@ -65,6 +66,8 @@ pub struct Engine {
     /// The epoch that every worker serves, by uid.
     served: BTreeMap<String, u64>,
     releases: BTreeMap<Key, Tracked>,
+    /// Whether more of them are due than were decided.
+    has_undecided: bool,
     backend_policies: policies::Tracked,
     auth_policies: policies::Tracked,
     consumers: policies::Tracked,
@@ -74,6 +77,9 @@ pub struct Engine {
     peers: Option<Peers>,
     asks_peers: bool,
 }
+
+/// So many releases are decided at once: a table, or an answer, does not wait for hundreds.
+const AT_ONCE: usize = 16;
 
 /// Which kinds were listed: the first table waits for all of them.
 #[derive(Debug, Default)]
@@ -116,6 +122,7 @@ impl Engine {
             names: BTreeSet::new(),
             names_differ: false,
             complaints_differ: false,
+            compiler: Compiler::default(),
             compiled: Compiled::default(),
             policies: Policies::default(),
             version: 0,
@@ -123,6 +130,7 @@ impl Engine {
             table: None,
             served: BTreeMap::new(),
             releases: BTreeMap::new(),
+            has_undecided: false,
             backend_policies: policies::Tracked::new(Kind::BackendPolicy),
             auth_policies: policies::Tracked::new(Kind::AuthPolicy),
             consumers: policies::Tracked::new(Kind::Consumer),
@@ -370,7 +378,7 @@ impl Engine {
         }
         self.stale = false;
         self.objects.keep_certificates(&self.options);
-        let compiled = compile(&self.objects, &self.options);
+        let compiled = self.compiler.compile(&self.objects, &self.options);
         if compiled.names != self.names {
             self.objects.keep_names(&compiled.names);
             (self.names, self.names_differ) = (compiled.names.clone(), true);
@@ -401,7 +409,7 @@ impl Engine {
             return None;
         }
         self.version += 1;
-        let table = Arc::new(Table::new(self.compiled.config.clone(), &mut self.policies));
+        let table = Arc::new(Table::new(&self.compiled.config, &mut self.policies));
         Some(NextTable { table, version: self.version })
     }
 
@@ -423,24 +431,28 @@ impl Engine {
         self.table.as_ref()
     }
 
-    /// Decides each release, and says what is to be written now of each object. Only the leader writes.
+    /// Decides the releases that are due, a few at once, and says what is to be written now of each object. Only the leader
+    /// writes.
     pub fn decide(&mut self, counters: &Counters, clock_skew: Option<SignedDuration>, now: Timestamp) -> Vec<StatusWrite> {
+        self.has_undecided = false;
         if !self.is_complete() || self.stale {
             return Vec::new();
         }
-        let counts = &counters.snapshot()[..];
         let mut writes = Vec::new();
         if let Some(peers) = self.peers.as_mut().filter(|_| !std::mem::replace(&mut self.asks_peers, true)) {
             peers.begin(now);
         }
         let peers = self.peers.as_ref();
         let waits_for = clock_skew.and_then(skew_finding).or_else(|| peers.and_then(|peers| peers.finding(now)));
-        for (key, tracked) in &mut self.releases {
-            if let Some(outcome) = self.compiled.releases.get(key) {
-                let served = self.served.get(tracked.uid()).copied();
-                let seen = Seen { outcome, config: &self.compiled.config, served, counts, counters, peers, waits_for: waits_for.as_ref() };
-                writes.extend(tracked.decide(key, &seen, now));
-            }
+        let known = self.releases.iter_mut().filter_map(|(key, tracked)| Some((key, tracked, self.compiled.releases.get(key)?)));
+        let mut due: Vec<_> = known.filter(|(_, tracked, _)| tracked.is_due(now)).collect();
+        due.sort_by_key(|(_, tracked, _)| tracked.due_since());
+        self.has_undecided = due.len() > AT_ONCE;
+        let counts = if due.is_empty() { Vec::new() } else { counters.snapshot() };
+        for (key, tracked, outcome) in due.into_iter().take(AT_ONCE) {
+            let (served, waits_for) = (self.served.get(tracked.uid()).copied(), waits_for.as_ref());
+            let seen = Seen { outcome, config: &self.compiled.config, served, counts: &counts, counters, peers, waits_for };
+            writes.extend(tracked.decide(key, &seen, now));
         }
         // What was compiled is served by now.
         writes.extend(self.backend_policies.decide(&self.compiled, now));
@@ -448,6 +460,11 @@ impl Engine {
         writes.extend(self.consumers.decide(&self.compiled, now));
         writes.extend(self.ingresses.decide(|key| self.compiled.ingresses.contains_key(key), now));
         writes
+    }
+
+    /// Whether more releases are due than were decided: they are when [`Engine::decide`] is called again.
+    pub fn has_undecided(&self) -> bool {
+        self.has_undecided
     }
 
     /// Whether a release waits until each ready replica has said that it serves it.
@@ -471,6 +488,7 @@ impl Engine {
 
     /// This replica does not decide: what it shows is what the leader wrote.
     pub fn follow(&mut self) {
+        self.has_undecided = false;
         self.releases.values_mut().for_each(Tracked::follow);
         self.backend_policies.open_all();
         self.auth_policies.open_all();

@@ -17,7 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 /// How often releases are decided when nothing happens.
 const TICK: Duration = Duration::from_millis(250);
-/// How long changes are collected before a table is built of them: an apply of many files is one table.
+/// How long changes are collected before a table is built of them: an apply of many files is few tables. The first change after a calm of as
+/// long is served at once.
 const HOLD_OFF: Duration = Duration::from_millis(10);
 
 /// Where objects come from and where decisions go: a cluster, or the store of standalone mode.
@@ -83,12 +84,15 @@ pub async fn run(
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = BTreeSet::new();
+    let mut calm_from = Instant::now();
     loop {
         tokio::select! {
             input = world.next() => match input {
                 Some(input) => {
                     take(&mut engine, input);
-                    let end = Instant::now() + HOLD_OFF;
+                    // What has come already is taken in any case.
+                    let now = Instant::now();
+                    let end = if now < calm_from { now + HOLD_OFF } else { now };
                     while let Ok(Some(input)) = timeout_at(end, world.next()).await {
                         take(&mut engine, input);
                     }
@@ -118,6 +122,7 @@ pub async fn run(
         if let Some(next) = next {
             proxy.publish(next.table.clone()).await;
             engine.served(next.table, begun.elapsed());
+            calm_from = Instant::now() + HOLD_OFF;
             tracing::debug!(version = next.version, "table served");
         }
         // A Secret that breaks changes no table.
@@ -128,6 +133,9 @@ pub async fn run(
             let now = Timestamp::now();
             world.write(engine.decide(&proxy.counters(), world.clock_skew(), now));
             world.waits_for_peers(engine.waits_for_peers());
+            if engine.has_undecided() {
+                ticks.reset_immediately();
+            }
             for (name, uid, events) in engine.faults(now) {
                 world.tell(&name, &uid, &events);
             }

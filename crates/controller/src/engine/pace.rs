@@ -16,8 +16,11 @@ pub(super) fn is_due(stored: &Value, next: &Value, last: Option<Timestamp>, now:
     if same(stored, next, &|name, a, b| if name == "measured" { same_measured(a, b) } else { a == b }) {
         return false;
     }
+    let finalises = next["phase"] == "Promoted" || next["phase"] == "Completed";
     let decided = !same(stored, next, &|name, a, b| match name {
         figure if FIGURES.contains(&figure) => true,
+        // Each new route of a release changes it, and nobody acts on it before.
+        "finalize" if !finalises => true,
         "conditions" => same_conditions(a, b),
         _ => a == b,
     });
@@ -80,6 +83,13 @@ mod tests {
             *decided.pointer_mut(pointer).unwrap() = json!(value);
             assert!(is_due(&stored, &decided, Some(at(100)), at(100)), "{pointer}");
         }
+        let mut joined = stored.clone();
+        joined["finalize"] = json!({"edits": [{"name": "shop"}]});
+        assert!(!is_due(&stored, &joined, Some(at(91)), at(100)), "a route joined");
+        joined["phase"] = json!("Promoted");
+        let mut done = joined.clone();
+        done["finalize"]["edits"] = json!([]);
+        assert!(is_due(&joined, &done, Some(at(100)), at(100)), "its edit was made");
         let mut measured = stored.clone();
         measured["measured"] = json!({"canaryRequests": 0, "since": "2026-12-01T09:00:00.000Z"});
         let mut later = measured.clone();

@@ -127,13 +127,20 @@ impl Tracked {
         }
     }
 
-    /// Decides, and says what is to be written now.
-    pub(super) fn decide(&mut self, key: &Key, seen: &Seen<'_>, now: Timestamp) -> Option<StatusWrite> {
+    /// Whether it is to be decided now.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
         // A clock that was set back must not make it wait for longer than that.
         let waits = |until: Option<Timestamp>, most| until.is_some_and(|until| now < until && until.duration_since(now) <= most);
-        if waits(self.waits_until, IN_FLIGHT) || waits(self.quiet_until, QUIET) {
-            return None;
-        }
+        !waits(self.waits_until, IN_FLIGHT) && !waits(self.quiet_until, QUIET)
+    }
+
+    /// Orders those that are due: first those of which something changed.
+    pub(super) fn due_since(&self) -> Option<Timestamp> {
+        self.quiet_until
+    }
+
+    /// Decides, and says what is to be written now.
+    pub(super) fn decide(&mut self, key: &Key, seen: &Seen<'_>, now: Timestamp) -> Option<StatusWrite> {
         let Seen { outcome, config, served: own, counts, counters, peers, waits_for } = *seen;
         let uid = self.uid().to_owned();
         let state = read(&self.status, &uid);
