@@ -53,9 +53,10 @@ fn consumers_are_known_by_their_secrets_rotation_counts_what_is_missing_closes_a
     let example = example(site.namespace)?;
     site.cluster.apply(&example)?;
     until(&serin, &[("apikey", "key-of-alice")], "v2")?;
-    assert_eq!(who(&serin, &[])?, "401");
-    assert_eq!(who(&serin, &[("Authorization", "Basic YWxpY2U6d29uZGVybGFuZA==")])?, "v2");
-    assert_eq!(who(&serin, &[("Authorization", "Basic YWxpY2U6bG9va2luZ2dsYXNz")])?, "401");
+    // One worker may have the new table a moment before another.
+    until(&serin, &[], "401")?;
+    until(&serin, &[("Authorization", "Basic YWxpY2U6d29uZGVybGFuZA==")], "v2")?;
+    until(&serin, &[("Authorization", "Basic YWxpY2U6bG9va2luZ2dsYXNz")], "401")?;
     for object in ["authpolicy/checkout", "consumer/alice"] {
         site.kubectl(&["wait", "--for=condition=Ready", object, "--timeout=60s"])?;
         let stored = until_condition(&site, object, "Ready", "True/Ready")?;
@@ -72,7 +73,7 @@ fn consumers_are_known_by_their_secrets_rotation_counts_what_is_missing_closes_a
     // A key that is rotated.
     site.kubectl(&["patch", "secret", "alice", "-p", r#"{"stringData": {"key": "key-that-is-new"}}"#])?;
     until(&serin, &[("apikey", "key-that-is-new")], "v2")?;
-    assert_eq!(who(&serin, &[("apikey", "key-of-alice")])?, "401");
+    until(&serin, &[("apikey", "key-of-alice")], "401")?;
 
     // A key set that is gone closes the policy's scope, and only that.
     site.kubectl(&["delete", "secret", "jwks"])?;
@@ -144,7 +145,7 @@ fn many_consumers_are_known_each_by_a_secret_of_its_own_and_each_is_told_once() 
     })?;
     site.kubectl(&["patch", "secret", "key-7", "-p", r#"{"stringData": {"key": "key-that-is-new"}}"#])?;
     until(&serin, &[("apikey", "key-that-is-new")], "v1")?;
-    assert_eq!(who(&serin, &[("apikey", "key-of-7")])?, "401");
+    until(&serin, &[("apikey", "key-of-7")], "401")?;
     // One that comes later has a watch of its own.
     site.cluster.apply(&people[1].replace("key-1", "key-late").replace("key-of-1", "key-of-late").replace("consumer-1", "late"))?;
     until(&serin, &[("apikey", "key-of-late")], "v1")?;
