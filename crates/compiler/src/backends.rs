@@ -2,6 +2,7 @@
 
 use crate::app_protocol::{Spoken, spoken};
 use crate::auth::Secrets;
+use crate::objects::of_namespace;
 use crate::outside::{self, AllowedHosts, external_name};
 use crate::policies::{self, DeclaredPolicy};
 use crate::unresolved::{Unresolved, and};
@@ -70,7 +71,7 @@ pub(crate) struct Backends<'o> {
     pub(crate) names: RefCell<BTreeSet<String>>,
     /// Objects are files.
     pub(crate) standalone: bool,
-    /// How many more names may be compared for the hints of this namespace.
+    /// How many more names may be compared for hints.
     comparisons: Cell<usize>,
     /// What was built already: a Service may stand behind thousands of routes.
     pub(crate) built: RefCell<BTreeMap<Target, Arc<Backend>>>,
@@ -173,12 +174,12 @@ impl<'o> Backends<'o> {
         Some(entries.map(|entry| entry.parse().map_err(|_| entry.to_owned())).collect())
     }
 
-    /// What `read` gives of one namespace, and which names outside the cluster are sent to for that.
-    pub(crate) fn of_namespace<T>(&self, read: impl FnOnce() -> T) -> (T, BTreeSet<String>) {
+    /// What `part` gives, with an allowance of comparisons of its own, and which names outside the cluster are sent to for it.
+    pub(crate) fn apart<T>(&self, part: impl FnOnce() -> T) -> (T, BTreeSet<String>) {
         self.comparisons.set(COMPARISONS);
         let others = self.names.take();
-        let of_it = read();
-        (of_it, self.names.replace(others))
+        let given = part();
+        (given, self.names.replace(others))
     }
 
     /// One for each target, which thousands of routes may have.
@@ -200,8 +201,7 @@ impl<'o> Backends<'o> {
 
     /// The Service of the namespace whose name is closest, when it is close.
     pub(crate) fn similar(&self, service: &Key, not: Option<&str>) -> Option<String> {
-        let all = self.objects.services.range(Key::new(&*service.namespace, "")..).map(|(key, _)| key);
-        let names = all.take_while(|key| key.namespace == service.namespace).map(|key| key.name.as_str());
+        let names = of_namespace(&self.objects.services, &service.namespace).map(|(key, _)| key.name.as_str());
         self.closest(&service.name, names.filter(|name| Some(*name) != not))
     }
 

@@ -29,23 +29,24 @@ impl Compiler {
         let others = self.0.renew(objects, options, &backends);
         backends.built.replace(std::mem::take(&mut self.0.backends));
         for namespace in &others {
-            let read = backends.of_namespace(|| ingress::read(namespace, objects, options, &backends));
-            self.0.namespaces.entry((*namespace).to_owned()).or_default().read = read;
+            let kept = self.0.namespaces.entry((*namespace).to_owned()).or_default();
+            (kept.read, kept.names_of_ingresses) = backends.apart(|| ingress::read(namespace, objects, options, &backends));
         }
-        let (mut lowered, held) = ingress::lower(self.0.namespaces.values().map(|kept| &kept.read.0));
+        let (mut lowered, held) = ingress::lower(self.0.namespaces.values().map(|kept| &kept.read));
         self.judge((objects, options), &others, &lowered, held, &backends);
         let certificates = tls::certificates(objects, options, &mut lowered);
         let resolved = objects.resolved(options);
-        let (auth::Applied { on, policies, outcomes }, _) = backends.of_namespace(|| auth::apply(&resolved, objects, &lowered, &backends));
+        let (auth::Applied { on, policies, outcomes }, _) = backends.apart(|| auth::apply(&resolved, objects, &lowered, &backends));
         // In the order of namespace and name, as the cache has them.
-        let judged: Vec<_> = self.0.namespaces.values().flat_map(|kept| &kept.judged.0).map(AsRef::as_ref).collect();
+        let judged: Vec<_> = self.0.namespaces.values().flat_map(|kept| &kept.judged).collect();
         let mut config = config(&lowered, &backends, &judged, on);
         config.policies = policies;
         config.certificates = certificates;
         let consumers = Arc::clone(&resolved.consumers);
         let releases = objects.releases.keys().cloned().zip(judged.iter().map(|judged| Arc::clone(&judged.outcome))).collect();
-        let (policies, _) = backends.of_namespace(|| backends.findings_of_policies());
-        let names = self.0.namespaces.values().flat_map(|kept| kept.read.1.iter().chain(&kept.judged.1)).cloned().collect();
+        let (policies, _) = backends.apart(|| backends.findings_of_policies());
+        let names =
+            self.0.namespaces.values().flat_map(|kept| kept.names_of_ingresses.iter().chain(&kept.names_of_releases)).cloned().collect();
         self.0.backends = backends.built.into_inner();
         Compiled {
             config,
@@ -86,9 +87,9 @@ impl Compiler {
             kept.held = held;
             let releases = declared(namespace);
             let reaching = reaching.iter().filter(|_| namespace != own).map(AsRef::as_ref).collect();
-            kept.judged = backends.of_namespace(|| {
+            (kept.judged, kept.names_of_releases) = backends.apart(|| {
                 let judge = Judge::new((objects, options), (&releases, reaching), (lowered, &kept.held), backends);
-                releases.iter().map(|declared| Arc::new(judge.judge(declared))).collect()
+                releases.iter().map(|declared| judge.judge(declared)).collect()
             });
         }
     }

@@ -4,6 +4,7 @@ use crate::backends::Backends;
 use crate::class::Class;
 use crate::declared::Sides;
 use crate::ingress::{Lowered, NEAR, Place};
+use crate::objects::of_namespace;
 use crate::unresolved::and;
 use crate::{Key, Objects};
 use serin_api::release::{RouteScope, Scope};
@@ -15,7 +16,7 @@ pub(crate) fn no_route(sides: Sides<'_>, objects: &Objects, lowered: &Lowered, b
     let message = match (&scope.route, &scope.service) {
         (Some(route), _) => of_route(namespace, route, scope, objects, lowered, backends),
         (None, Some(service)) => of_service(&Key::new(namespace, service), lowered),
-        (None, None) => of_namespace(namespace, lowered),
+        (None, None) => of_all(namespace, lowered),
     };
     let field = if scope.route.is_some() { "spec.scope.route" } else { "spec.scope" };
     Finding { condition: Condition::Programmed, reason: reason::NO_ROUTE, field: field.into(), message }
@@ -24,8 +25,7 @@ pub(crate) fn no_route(sides: Sides<'_>, objects: &Objects, lowered: &Lowered, b
 fn of_route(namespace: &str, route: &RouteScope, scope: &Scope, objects: &Objects, lowered: &Lowered, backends: &Backends<'_>) -> String {
     let key = Key::new(namespace, &*route.name);
     if !objects.ingresses.contains_key(&key) {
-        let all = objects.ingresses.range(Key::new(namespace, "")..).map(|(key, _)| key);
-        let names = all.take_while(|other| other.namespace == namespace).map(|other| other.name.as_str());
+        let names = of_namespace(&objects.ingresses, namespace).map(|(other, _)| other.name.as_str());
         return match backends.closest(&route.name, names) {
             Some(name) => format!("Ingress {key} does not exist. Did you mean {name}?"),
             None => format!("Ingress {key} does not exist. Create it, or name another."),
@@ -59,10 +59,9 @@ fn of_service(service: &Key, lowered: &Lowered) -> String {
     message
 }
 
-fn of_namespace(namespace: &str, lowered: &Lowered) -> String {
+fn of_all(namespace: &str, lowered: &Lowered) -> String {
     let mut message = format!("Namespace {namespace} has no route of serin's class.");
-    let others = lowered.not_ours.range(Key::new(namespace, "")..).take_while(|(key, _)| key.namespace == namespace);
-    for (key, class) in others.take(NEAR) {
+    for (key, class) in of_namespace(&lowered.not_ours, namespace).take(NEAR) {
         if let Some(why) = class.why_not_ours() {
             message.push_str(&format!(" Ingress {key} is there, but {why}."));
         }

@@ -41,12 +41,16 @@ struct Everywhere {
 #[derive(Debug, Default)]
 pub(crate) struct Namespace {
     objects: Vec<Shared>,
-    /// Its Ingresses, and which names outside the cluster those send to.
-    pub(crate) read: (Read, BTreeSet<String>),
+    /// Its Ingresses.
+    pub(crate) read: Read,
+    /// Which names outside the cluster those send to.
+    pub(crate) names_of_ingresses: BTreeSet<String>,
     /// Its routes, when its releases were judged.
     pub(crate) held: Vec<Arc<Place>>,
-    /// Its releases, in the order of their names, and which names outside the cluster they send to.
-    pub(crate) judged: (Vec<Arc<Judged>>, BTreeSet<String>),
+    /// Its releases, in the order of their names.
+    pub(crate) judged: Vec<Judged>,
+    /// Which names outside the cluster they send to.
+    pub(crate) names_of_releases: BTreeSet<String>,
 }
 
 /// An object of any kind. It is held, so that no other one can take its place in memory.

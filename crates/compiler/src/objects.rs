@@ -61,8 +61,8 @@ pub struct Objects {
 pub(crate) type Shelf<T> = BTreeMap<Key, Arc<T>>;
 
 /// Those of a namespace.
-pub(crate) fn of_namespace<'s, T>(shelf: &'s Shelf<T>, namespace: &str) -> impl Iterator<Item = (&'s Key, &'s Arc<T>)> {
-    shelf.range(Key::new(namespace, "")..).take_while(move |(key, _)| key.namespace == namespace)
+pub(crate) fn of_namespace<'a, T>(all: &'a BTreeMap<Key, T>, namespace: &str) -> impl Iterator<Item = (&'a Key, &'a T)> {
+    all.range(Key::new(namespace, "")..).take_while(move |(key, _)| key.namespace == namespace)
 }
 
 /// A kind that the cache holds.
