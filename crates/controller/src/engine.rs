@@ -8,6 +8,7 @@ mod fallbacks;
 mod identities;
 mod ingresses;
 mod metrics;
+mod needs;
 mod pace;
 mod peers;
 mod policies;
@@ -22,13 +23,13 @@ pub use evidence::Totals;
 use ingresses::Ingresses;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
+use needs::Needs;
 use peers::Peers;
 use release::{Seen, Tracked};
 use serde_json::Value;
 use serin_api::{Condition, Finding, reason};
 use serin_compiler::{
-    AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Cached, Compiled, Compiler, Key, KeySetNeeds, Need, Needed, Objects, Options,
-    SecretNeeds,
+    AnyAuthPolicy, AnyBackendPolicy, AnyConsumer, AnyRelease, Cached, Compiled, Compiler, Key, Need, Needed, Objects, Options,
 };
 use serin_proxy::Counters;
 use serin_routing::{Policies, Table};
@@ -43,16 +44,7 @@ pub struct Engine {
     options: Options,
     objects: Objects,
     stale: bool,
-    listed: Listed,
-    /// What releases and Ingresses ask for, and whether that must be looked at again.
-    needs: BTreeSet<Need>,
-    needs_may_differ: bool,
-    /// The Secrets that are read, and whether that must be looked at again.
-    secret_needs: SecretNeeds,
-    secrets_may_differ: bool,
-    /// The key sets that are fetched, and whether that must be looked at again.
-    key_set_needs: KeySetNeeds,
-    key_sets_may_differ: bool,
+    needs: Needs,
     /// Names outside the cluster that are sent to, and whether they are others than before.
     names: BTreeSet<String>,
     names_differ: bool,
@@ -81,21 +73,6 @@ pub struct Engine {
 /// So many releases are decided at once: a table, or an answer, does not wait for hundreds.
 const AT_ONCE: usize = 16;
 
-/// Which kinds were listed: the first table waits for all of them.
-#[derive(Debug, Default)]
-struct Listed {
-    services: bool,
-    slices: bool,
-    ingresses: bool,
-    classes: bool,
-    releases: bool,
-    backend_policies: bool,
-    auth_policies: bool,
-    consumers: bool,
-    /// They cannot be read, for want of rights.
-    consumers_unreadable: bool,
-}
-
 /// A table to serve, and what it is called in `serin_table_version`.
 #[derive(Debug, Clone)]
 pub struct NextTable {
@@ -112,13 +89,7 @@ impl Engine {
             options,
             objects: Objects::default(),
             stale: true,
-            listed: Listed::default(),
-            needs: BTreeSet::new(),
-            needs_may_differ: false,
-            secret_needs: SecretNeeds::new(),
-            secrets_may_differ: true,
-            key_set_needs: KeySetNeeds::default(),
-            key_sets_may_differ: false,
+            needs: Needs::new(),
             names: BTreeSet::new(),
             names_differ: false,
             complaints_differ: false,
@@ -152,20 +123,20 @@ impl Engine {
         self.stale |= match update {
             // Both say where the API server is too.
             Update::Service(delta) => {
-                let matters = take(objects, delta, &mut self.listed.services);
-                self.key_sets_may_differ |= matters;
+                let matters = take(objects, delta, &mut self.needs.listed.services);
+                self.needs.key_sets_may_differ |= matters;
                 matters
             }
             Update::EndpointSlice(delta) => {
-                let matters = take(objects, delta, &mut self.listed.slices);
-                self.key_sets_may_differ |= matters;
+                let matters = take(objects, delta, &mut self.needs.listed.slices);
+                self.needs.key_sets_may_differ |= matters;
                 matters
             }
             Update::Ingress(delta) => {
                 self.ingresses.take(&delta);
-                let matters = take(objects, delta, &mut self.listed.ingresses);
-                self.needs_may_differ |= matters;
-                self.secrets_may_differ |= matters;
+                let matters = take(objects, delta, &mut self.needs.listed.ingresses);
+                self.needs.objects_may_differ |= matters;
+                self.needs.secrets_may_differ |= matters;
                 matters
             }
             Update::Peers(ready, now) => {
@@ -188,120 +159,62 @@ impl Engine {
                 false
             }
             Update::IngressClass(delta) => {
-                let matters = take(objects, delta, &mut self.listed.classes);
-                self.needs_may_differ |= matters;
-                self.secrets_may_differ |= matters;
+                let matters = take(objects, delta, &mut self.needs.listed.classes);
+                self.needs.objects_may_differ |= matters;
+                self.needs.secrets_may_differ |= matters;
                 matters
             }
             Update::BackendPolicy(delta) => {
-                let matters = self.backend_policies.take(objects, delta, &mut self.listed.backend_policies, AnyBackendPolicy);
-                self.secrets_may_differ |= matters;
+                let matters = self.backend_policies.take(objects, delta, &mut self.needs.listed.backend_policies, AnyBackendPolicy);
+                self.needs.secrets_may_differ |= matters;
                 matters
             }
             Update::CanaryRelease(delta) => {
                 let matters = self.take_release(delta);
-                self.needs_may_differ |= matters;
+                self.needs.objects_may_differ |= matters;
                 matters
             }
             Update::AuthPolicy(delta) => {
-                let matters = self.auth_policies.take(objects, delta, &mut self.listed.auth_policies, AnyAuthPolicy);
-                self.secrets_may_differ |= matters;
-                self.key_sets_may_differ |= matters;
+                let matters = self.auth_policies.take(objects, delta, &mut self.needs.listed.auth_policies, AnyAuthPolicy);
+                self.needs.secrets_may_differ |= matters;
+                self.needs.key_sets_may_differ |= matters;
                 matters
             }
             Update::Consumer(delta) => {
-                self.listed.consumers_unreadable &= !matches!(delta, Delta::Listed(_));
-                let matters = self.consumers.take(objects, delta, &mut self.listed.consumers, AnyConsumer);
-                self.secrets_may_differ |= matters;
+                self.needs.listed.consumers_unreadable &= !matches!(delta, Delta::Listed(_));
+                let matters = self.consumers.take(objects, delta, &mut self.needs.listed.consumers, AnyConsumer);
+                self.needs.secrets_may_differ |= matters;
                 matters
             }
             Update::Unreadable(kind) => {
-                self.listed.consumers_unreadable |= kind == Kind::Consumer;
+                self.needs.listed.consumers_unreadable |= kind == Kind::Consumer;
                 false
             }
             Update::ReferenceGrant(delta) => {
                 let need = Need::reference_grants();
                 // One may still have been on its way when nobody asked for them any more: it would outlive its withdrawal.
-                let is_needed = self.options.standalone || self.needs.contains(&need);
+                let is_needed = self.options.standalone || self.needs.objects.contains(&need);
                 let matters = is_needed && take_needed(objects, need, delta);
-                self.secrets_may_differ |= matters;
+                self.needs.secrets_may_differ |= matters;
                 matters
             }
             Update::Secret(named, Delta::Listed(found)) => objects.replace_secrets(&named.namespace, &named.names, found),
             // One that nobody names any more may still have been on its way.
             Update::Secret(_, Delta::Applied(secret)) => {
                 let (namespace, name) = (secret.metadata.namespace.as_deref(), secret.metadata.name.as_deref());
-                let names = namespace.and_then(|namespace| self.secret_needs.get(namespace));
+                let names = namespace.and_then(|namespace| self.needs.secrets.get(namespace));
                 let is_needed = self.options.standalone || names.zip(name).is_some_and(|(names, name)| names.contains(name));
                 is_needed && objects.apply(*secret)
             }
             // A watch that several share sees all Secrets of its namespace: of one that is not among them it knows nothing.
             Update::Secret(named, Delta::Deleted(name)) => named.names.contains(&name.name) && objects.delete::<Secret>(&key(&name)),
             // One that nobody names any more may still have been on its way.
-            Update::KeySet(url, answer) => self.key_set_needs.urls.contains(&url) && objects.take_key_set(url, answer),
+            Update::KeySet(url, answer) => self.needs.key_sets.urls.contains(&url) && objects.take_key_set(url, answer),
             Update::Host(name, resolution) => objects.take_host(name, resolution),
             Update::Pod(namespace, delta) => take_needed(objects, Need { kind: Needed::Pods, namespace }, delta),
             Update::Deployment(namespace, delta) => take_needed(objects, Need { kind: Needed::Deployments, namespace }, delta),
             Update::StatefulSet(namespace, delta) => take_needed(objects, Need { kind: Needed::StatefulSets, namespace }, delta),
         };
-    }
-
-    /// What must be watched from now on beside the kinds that always are, if that is something else than before.
-    pub fn changed_needs(&mut self) -> Option<&BTreeSet<Need>> {
-        if !std::mem::take(&mut self.needs_may_differ) {
-            return None;
-        }
-        let needs = self.objects.needs(&self.options);
-        if needs == self.needs {
-            return None;
-        }
-        let before = std::mem::replace(&mut self.needs, needs);
-        // The files of standalone mode have all of it.
-        if !self.options.standalone {
-            before.difference(&self.needs).for_each(|need| self.objects.forget(need));
-        }
-        Some(&self.needs)
-    }
-
-    /// The Secrets that must be watched from now on, if they are others than before.
-    pub fn changed_secret_needs(&mut self) -> Option<&SecretNeeds> {
-        if !std::mem::take(&mut self.secrets_may_differ) {
-            return None;
-        }
-        let needs = self.objects.secret_needs(&self.options);
-        if needs == self.secret_needs {
-            return None;
-        }
-        let before = std::mem::replace(&mut self.secret_needs, needs);
-        // The files of standalone mode have all of them.
-        if !self.options.standalone {
-            let is_needed = |namespace: &String, name: &String| self.secret_needs.get(namespace).is_some_and(|names| names.contains(name));
-            for (namespace, name) in before.iter().flat_map(|(namespace, names)| names.iter().map(move |name| (namespace, name))) {
-                if !is_needed(namespace, name) {
-                    self.objects.forget_secret(&Key::new(namespace, name));
-                }
-            }
-        }
-        Some(&self.secret_needs)
-    }
-
-    /// The key sets that must be fetched from now on, if they are others than before.
-    pub fn changed_key_sets(&mut self) -> Option<&KeySetNeeds> {
-        if !std::mem::take(&mut self.key_sets_may_differ) {
-            return None;
-        }
-        let needs = self.objects.key_set_needs(&self.options);
-        if needs == self.key_set_needs {
-            return None;
-        }
-        self.stale |= self.objects.keep_key_sets(&needs.urls);
-        self.key_set_needs = needs;
-        Some(&self.key_set_needs)
-    }
-
-    /// The key sets of which tokens named a key that they do not have, since this was last asked.
-    pub fn missed_key_sets(&self) -> impl Iterator<Item = &str> {
-        self.objects.missed_key_sets()
     }
 
     /// Which names outside the cluster are to be looked up from now on, if those are others than before.
@@ -333,7 +246,7 @@ impl Engine {
                 self.objects.delete::<AnyRelease>(&key(&name))
             }
             Delta::Listed(items) => {
-                self.listed.releases = true;
+                self.needs.listed.releases = true;
                 let listed: Vec<Key> = items.iter().map(release::key_of).collect();
                 let gone: Vec<Key> = self.releases.keys().filter(|key| !listed.contains(key)).cloned().collect();
                 let mut matters = false;
@@ -354,21 +267,6 @@ impl Engine {
             None => drop(self.releases.insert(key, Tracked::new(object))),
         }
         self.objects.apply(read)
-    }
-
-    /// Whether every kind was listed once: before that a table would forget routes. What objects ask for is waited for only before the
-    /// first table: a release in a namespace that cannot be listed must not stop the others.
-    pub fn is_complete(&self) -> bool {
-        let Listed { services, slices, ingresses, classes, releases, backend_policies, auth_policies, consumers, consumers_unreadable } =
-            self.listed;
-        let people = || !consumers_unreadable || !self.objects.has_auth_policies();
-        let known =
-            || self.objects.has_what_it_needs(&self.options) && self.objects.has_secrets(&self.secret_needs) && !self.secrets_may_differ;
-        let needed = || self.has_table() || self.options.standalone || (people() && known());
-        let listed = services && slices && ingresses && classes && releases && backend_policies && auth_policies && consumers;
-        // A fetch is bounded, so this wait is.
-        let fetched = || self.has_table() || self.objects.knows_key_sets(&self.options);
-        listed && needed() && fetched()
     }
 
     /// The table of what is known now, if it is another one than the last. Equal input, equal table, no swap.
