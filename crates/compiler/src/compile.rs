@@ -7,6 +7,7 @@ use crate::kept::Kept;
 use crate::objects::of_namespace;
 use crate::scope::Precedence;
 use crate::{Compiled, Objects, Options, auth, tls};
+use foldhash::fast::RandomState;
 use serin_routing::Config;
 use serin_routing::config::{Auth, Backend, Route, RouteRelease};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -97,6 +98,7 @@ impl Compiler {
 
 /// A release on one route.
 struct Applied<'j> {
+    place: *const Place,
     precedence: &'j Precedence,
     release: usize,
     on: &'j On,
@@ -105,21 +107,20 @@ struct Applied<'j> {
 /// Routes in the order of precedence, backends and releases in that of their names; only what is used.
 fn config(lowered: &Lowered, backends: &Backends<'_>, judged: &[&Judged], auth: Vec<Auth>) -> Config {
     let mut releases = Vec::new();
-    let mut applied: HashMap<*const Place, Vec<Applied<'_>>> = HashMap::with_capacity(lowered.places.len());
+    let mut applied = Vec::with_capacity(lowered.places.len());
     for judged in judged {
         let Some((served, precedence)) = &judged.served else { continue };
-        for on in &judged.on {
-            applied.entry(Arc::as_ptr(&on.place)).or_default().push(Applied { precedence, release: releases.len(), on });
-        }
+        let release = releases.len();
+        applied.extend(judged.on.iter().map(|on| Applied { place: Arc::as_ptr(&on.place), precedence, release, on }));
         releases.push(served.clone());
     }
-    for on_route in applied.values_mut() {
-        on_route.sort_by_key(|applied| applied.precedence);
-    }
+    applied.sort_by_key(|applied| (applied.place, applied.precedence));
+    let by_place = applied.chunk_by(|a, b| a.place == b.place).map(|on_route| (on_route[0].place, on_route));
+    let by_place: HashMap<*const Place, &[Applied<'_>], RandomState> = by_place.collect();
 
-    let sides = applied.values().flatten().flat_map(|applied| applied.on.stable.iter().chain(&applied.on.canary));
+    let sides = applied.iter().flat_map(|applied| applied.on.stable.iter().chain(&applied.on.canary));
     // Routes share their targets, so that by address there are few to be compared.
-    let used: HashMap<*const Target, &Target> = lowered
+    let used: HashMap<*const Target, &Target, RandomState> = lowered
         .places
         .iter()
         .filter_map(|place| place.target.as_ref())
@@ -128,11 +129,12 @@ fn config(lowered: &Lowered, backends: &Backends<'_>, judged: &[&Judged], auth: 
         .collect();
     let mut targets: BTreeMap<&Target, usize> = used.values().map(|target| (*target, 0)).collect();
     targets.values_mut().enumerate().for_each(|(position, index)| *index = position);
-    let indexes: HashMap<*const Target, usize> = used.into_iter().map(|(address, target)| (address, targets[target])).collect();
+    let indexes: HashMap<*const Target, usize, RandomState> =
+        used.into_iter().map(|(address, target)| (address, targets[target])).collect();
     let index = |target: Option<&Arc<Target>>| target.and_then(|target| indexes.get(&Arc::as_ptr(target)).copied());
 
     let routes = lowered.places.iter().zip(auth).map(|(place, auth)| {
-        let on_route = applied.get(&Arc::as_ptr(place)).into_iter().flatten();
+        let on_route = by_place.get(&Arc::as_ptr(place)).copied().unwrap_or_default().iter();
         let sides = |Applied { release, on, .. }: &Applied<'_>| RouteRelease {
             release: *release,
             stable: index(on.stable.as_ref()),

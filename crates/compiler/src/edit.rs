@@ -9,44 +9,68 @@ use crate::outcome::Edit;
 use crate::unresolved::and;
 use serin_api::release::{Host, PodSelector, Workload};
 use serin_routing::config::{PathMatch, PathRewrite};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What makes the route do what `canary` does: a command for a shell, or words for whoever edits the file.
 ///
 /// Names come from objects that others write, so only plain ones stand in it as they are: a pasted line runs nothing but kubectl.
-pub(crate) fn edits(place: &Place, canary: &Target, sides: Sides<'_>, backends: &Backends<'_>) -> Vec<Edit> {
+pub(crate) fn edits(place: &Arc<Place>, canary: &Arc<Target>, sides: Sides<'_>, backends: &Backends<'_>) -> Vec<Edit> {
     let mut edits = Vec::new();
     if let Part::Selected(pods) = &canary.part {
         let text = self::pods(canary, pods, backends.standalone);
-        edits.push(Edit { object: format!("Service/{}", canary.service), text });
+        edits.push(Edit::new(format!("Service/{}", canary.service), text));
     }
     if let Part::Outside(host) = &canary.part {
         let text = outside(canary, host, backends.standalone);
-        edits.push(Edit { object: format!("Service/{}", canary.service), text });
+        edits.push(Edit::new(format!("Service/{}", canary.service), text));
     }
-    let mut text = String::new();
+    let mut first = None;
     if sides.rewrites() {
         match policy_path(place, sides) {
             Some(path) if backends.path(&canary.service).unwrap_or_default() == path => {}
             Some(path) => edits.push(policy(&canary.service, &path, backends)),
-            None => text.push_str(
-                "# The release rewrites the path, which neither an Ingress nor a BackendPolicy can here: first let the canary's Service take the path as it comes.",
-            ),
+            None => first = Some(TAKE_THE_PATH),
         }
     }
-    let whole = Target { part: Part::Whole, ..canary.clone() };
+    let whole = Target { part: Part::Whole, ..Target::clone(canary) };
     // The Service that the route names becomes the host's alias.
     let stays = matches!(canary.part, Part::Outside(_));
-    if place.target.as_deref() != Some(&whole) && !stays {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&if backends.standalone { words(place, canary) } else { patch(place, canary) });
-    }
-    if !text.is_empty() {
-        edits.push(Edit { object: place.object.to_string(), text });
-    }
+    let text = if place.target.as_deref() != Some(&whole) && !stays {
+        Some(Text::Route { first, place: Arc::clone(place), canary: Arc::clone(canary), in_files: backends.standalone })
+    } else {
+        first.map(|first| Text::Written(first.to_owned()))
+    };
+    edits.extend(text.map(|text| Edit { object: Arc::clone(&place.object), text }));
     edits
+}
+
+/// What an edit says. Those of routes are many, and few of them are ever read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Text {
+    Written(String),
+    /// Of the Ingress, behind what is to be done first.
+    Route {
+        first: Option<&'static str>,
+        place: Arc<Place>,
+        canary: Arc<Target>,
+        in_files: bool,
+    },
+}
+
+const TAKE_THE_PATH: &str = "# The release rewrites the path, which neither an Ingress nor a BackendPolicy can here: first let the canary's Service take the path as it comes.";
+
+impl Text {
+    pub(crate) fn told(&self) -> Cow<'_, str> {
+        match self {
+            Self::Written(text) => text.into(),
+            Self::Route { first, place, canary, in_files } => {
+                let edit = if *in_files { words(place, canary) } else { patch(place, canary) };
+                first.iter().copied().chain([&*edit]).collect::<Vec<_>>().join("\n").into()
+            }
+        }
+    }
 }
 
 /// What a BackendPolicy must put before paths, so that this route does by itself what the canary's rewrite does; empty when that is nothing.
@@ -77,7 +101,7 @@ fn policy(service: &Key, path: &str, backends: &Backends<'_>) -> Edit {
             "echo '{{apiVersion: serin.dev/v1alpha1, kind: BackendPolicy, metadata: {{name: {name}}}, spec: {{service: {to}, path: {path}}}}}' | kubectl -n {namespace} apply -f -"
         ),
     };
-    Edit { object: format!("BackendPolicy/{key}"), text }
+    Edit::new(format!("BackendPolicy/{key}"), text)
 }
 
 /// The images of stable's workload (S10): then the canary's is free for the next revision, and the release stays.
@@ -92,7 +116,7 @@ pub(crate) fn images(namespace: &str, stable: &Workload, images: &BTreeMap<Strin
         let (kind, namespace) = (stable.kind.word().to_ascii_lowercase(), kept(namespace, &['-']));
         format!("kubectl -n {namespace} set image {kind}/{name} {}", images.join(" "))
     };
-    Edit { object: format!("{}/{namespace}/{}", stable.kind, stable.name), text }
+    Edit::new(format!("{}/{namespace}/{}", stable.kind, stable.name), text)
 }
 
 /// The Service's selector, so that it reaches the canary's pods only. What deleting the release before that would do is said first (S11).

@@ -36,7 +36,7 @@ fn of_route(namespace: &str, route: &RouteScope, scope: &Scope, objects: &Object
     }
     let of_it = || lowered.places.iter().map(AsRef::<Place>::as_ref).filter(|place| place.ingress == key);
     let named = |place: &&Place| {
-        route.host.as_ref().is_none_or(|host| *host == place.host) && route.path.as_ref().is_none_or(|path| *path == place.path)
+        route.host.as_ref().is_none_or(|host| **host == *place.host) && route.path.as_ref().is_none_or(|path| **path == *place.path)
     };
     let service = of_it().filter(named).find_map(|place| place.service.as_deref());
     match (service, &scope.service) {

@@ -23,16 +23,16 @@ const TAKEN_AS_PREFIX: &str = "TakenAsPrefix";
 pub(crate) const HTTPS_REDIRECT: &str = "serin.dev/https-redirect";
 
 /// One path of an Ingress, as it stands without any release.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) ingress: Key,
     /// The object it comes from, as the table and status name it.
     pub(crate) object: Arc<str>,
     age: Age,
     /// The rule's own text, byte for byte; empty without a host, and of the default backend.
-    pub(crate) host: String,
+    pub(crate) host: Arc<str>,
     /// The path's own text, byte for byte; empty without one, and of the default backend.
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
     pub(crate) takes: (HostMatch, PathMatch),
     /// Where its backend is in the Ingress, such as `spec.rules[0].http.paths[1].backend`.
     pub(crate) field: String,
@@ -105,18 +105,21 @@ pub(crate) fn read(namespace: &str, objects: &Objects, options: &Options, backen
 
 /// The routes of all Ingresses of ours, and those of each of the namespaces. Of several for one host and path the oldest holds, within one
 /// Ingress the first.
-pub(crate) fn lower<'r>(reads: impl Iterator<Item = &'r Read>) -> (Lowered, Vec<Vec<Arc<Place>>>) {
-    let (mut lowered, mut held, mut places) = (Lowered::default(), Vec::new(), Vec::new());
-    for (nth, read) in reads.enumerate() {
-        let Read { places: of_namespace, findings, unclassed, not_ours, near } = read;
-        places.extend(of_namespace.iter().map(|place| (nth, place)));
-        lowered.findings.extend(findings.clone());
-        lowered.unclassed.extend(unclassed.clone());
-        lowered.not_ours.extend(not_ours.clone());
-        lowered.near.extend(near.clone());
-        held.push(Vec::with_capacity(of_namespace.len()));
+pub(crate) fn lower<'r>(reads: impl Iterator<Item = &'r Read> + Clone) -> (Lowered, Vec<Vec<Arc<Place>>>) {
+    fn of_all<'r, V: Clone + 'r>(parts: impl Iterator<Item = &'r BTreeMap<Key, V>>) -> BTreeMap<Key, V> {
+        parts.flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
+    let mut lowered = Lowered {
+        places: Vec::new(),
+        findings: of_all(reads.clone().map(|read| &read.findings)),
+        unclassed: of_all(reads.clone().map(|read| &read.unclassed)),
+        not_ours: of_all(reads.clone().map(|read| &read.not_ours)),
+        near: of_all(reads.clone().map(|read| &read.near)),
+    };
+    let mut held: Vec<_> = reads.clone().map(|read| Vec::with_capacity(read.places.len())).collect();
+    let mut places: Vec<_> = reads.enumerate().flat_map(|(nth, read)| read.places.iter().map(move |place| (nth, place))).collect();
     places.sort_by(|(_, a), (_, b)| by_precedence(a, b));
+    lowered.places.reserve(places.len());
     for (nth, place) in places {
         match lowered.places.last() {
             Some(holder) if holder.takes == place.takes => {
@@ -240,7 +243,7 @@ impl Reader<'_, '_> {
                 self.findings.push(Finding { condition: Condition::ResolvedRefs, reason: UNSUPPORTED_BACKEND, field, message });
             }
         }
-        let (host, path) = (texts.0.to_owned(), texts.1.to_owned());
+        let (host, path) = (texts.0.into(), texts.1.into());
         let (ingress, age) = (self.key.clone(), self.age.clone());
         let (object, https_redirect) = (Arc::clone(&self.object), self.https_redirect);
         self.places.push(Place { ingress, object, age, host, path, takes, field, service, port, target, https_redirect });
@@ -277,7 +280,7 @@ pub(crate) fn host(text: &str) -> Option<HostMatch> {
 }
 
 fn conflicted(place: &Place, holder: &Place) -> Finding {
-    let what = match (place.takes.0 == HostMatch::Default, place.host.as_str()) {
+    let what = match (place.takes.0 == HostMatch::Default, &*place.host) {
         (true, _) => "The default backend".into(),
         (false, "") => format!("Path {:?} without a host", place.path),
         (false, host) => format!("Path {:?} of host {host}", place.path),

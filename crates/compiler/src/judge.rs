@@ -168,6 +168,8 @@ impl<'o> Judge<'o> {
     /// The routes that take part, with side B on each.
     fn routes(&self, sides: Sides<'_>, outcome: &mut ReleaseOutcome, findings: &mut BTreeSet<Finding>) -> Vec<On> {
         let mut routes = Vec::new();
+        // Thousands of routes may have the same target, and its pods are compared once.
+        let mut known = BTreeMap::new();
         for place in self.near(sides) {
             let in_scope = scope::takes(sides.scope, place);
             // After finalising, a route no longer sends to the Service of the scope, but to the canary's.
@@ -177,7 +179,7 @@ impl<'o> Judge<'o> {
                 continue;
             }
             let target = match canary::on(place, sides, self.backends) {
-                Ok(target) => target,
+                Ok(target) => target.map(|target| self.backends.share(target)),
                 Err(unresolved) => {
                     if in_scope {
                         findings.insert(unresolved.finding(field_of(&unresolved, sides)));
@@ -185,7 +187,13 @@ impl<'o> Judge<'o> {
                     None
                 }
             };
-            let completed = self.completed(place, target.as_ref(), sides);
+            let of_target = || self.completed(place, target.as_deref(), sides);
+            let completed = if sides.rewrites() {
+                of_target()
+            } else {
+                let both = (place.target.as_ref().map(Arc::as_ptr), target.as_ref().map(Arc::as_ptr));
+                *known.entry(both).or_insert_with(of_target)
+            };
             if in_scope || completed {
                 outcome.routes.push(self.route_use(place, target.as_ref(), sides, in_scope, completed));
             }
@@ -194,7 +202,7 @@ impl<'o> Judge<'o> {
                 let whole = completed || !self.has_pods(sides);
                 let stable =
                     if whole { place.target.clone() } else { canary::stable(place, sides).map(|target| self.backends.share(target)) };
-                routes.push(On { place: Arc::clone(place), stable, canary: target.map(|target| self.backends.share(target)) });
+                routes.push(On { place: Arc::clone(place), stable, canary: target });
             }
         }
         routes
@@ -230,16 +238,16 @@ impl<'o> Judge<'o> {
         sides.canary.is_none_or(|canary| canary.pods.is_none()) || self.backends.knows_pods(sides.namespace)
     }
 
-    fn route_use(&self, place: &Place, target: Option<&Target>, sides: Sides<'_>, in_scope: bool, completed: bool) -> RouteUse {
+    fn route_use(&self, place: &Arc<Place>, target: Option<&Arc<Target>>, sides: Sides<'_>, in_scope: bool, completed: bool) -> RouteUse {
         let pending = target.filter(|_| !completed);
-        let edits = |target: &Target| match self.backends.wanted(sides) {
+        let edits = |target: &Arc<Target>| match self.backends.wanted(sides) {
             Some((stable, images)) => vec![edit::images(sides.namespace, stable, images, self.backends.standalone)],
             None => edit::edits(place, target, sides, self.backends),
         };
         RouteUse {
-            object: place.object.to_string(),
-            host: place.host.clone(),
-            path: place.path.clone(),
+            object: Arc::clone(&place.object),
+            host: Arc::clone(&place.host),
+            path: Arc::clone(&place.path),
             in_scope,
             completed,
             edits: pending.map(edits).unwrap_or_default(),

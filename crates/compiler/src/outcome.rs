@@ -1,8 +1,10 @@
 //! What a compilation gives.
 
+use crate::edit::Text;
 use crate::{AllowedHosts, AuthPolicyOutcome, ConsumerOutcome, Key};
 use serin_api::{Finding, Release};
 use serin_routing::Config;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -90,11 +92,11 @@ pub struct ReleaseOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteUse {
     /// The object, `kind/namespace/name`.
-    pub object: String,
+    pub object: Arc<str>,
     /// The rule's own text; empty without a host.
-    pub host: String,
+    pub host: Arc<str>,
     /// The path's own text; empty without one.
-    pub path: String,
+    pub path: Arc<str>,
     /// The scope takes this route. `false`: it is here only because it points at the canary, as after finalising (S10).
     pub in_scope: bool,
     /// What the route does without the release is what the canary does, without a rewrite: it has the same backend and port, or reaches
@@ -108,9 +110,20 @@ pub struct RouteUse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
     /// The object, `kind/namespace/name`: the route, the Service behind it, its BackendPolicy, or the workload behind that.
-    pub object: String,
+    pub object: Arc<str>,
+    pub(crate) text: Text,
+}
+
+impl Edit {
+    /// An edit that is told so.
+    pub fn new(object: impl Into<Arc<str>>, text: impl Into<String>) -> Self {
+        Self { object: object.into(), text: Text::Written(text.into()) }
+    }
+
     /// Text that can be pasted into a shell; in standalone mode words for whoever edits the file.
-    pub text: String,
+    pub fn text(&self) -> Cow<'_, str> {
+        self.text.told()
+    }
 }
 
 impl ReleaseOutcome {

@@ -30,7 +30,8 @@ struct Claim<'o> {
 impl Objects {
     /// The Secrets that hold certificates: of the Ingresses of ours, and the operator's.
     pub(crate) fn certificate_secrets(&self, options: &Options) -> BTreeSet<Key> {
-        let ours = self.ingresses.iter().filter(|(_, ingress)| class::class(self, options, ingress) == Class::Ours);
+        let asking = self.ingresses.iter().filter(|(_, ingress)| entries(ingress).next().is_some());
+        let ours = asking.filter(|(_, ingress)| class::class(self, options, ingress) == Class::Ours);
         let grants = Grants::new(self, options);
         let named = ours.flat_map(|(key, ingress)| secrets(key, ingress).filter(|secret| grants.permit(&key.namespace, secret)));
         named.chain(options.default_tls_secret.clone()).collect()

@@ -26,7 +26,7 @@ fn edit_with(ingress: &str, stable: &str, canary: &str, options: &Options) -> St
     objects.apply(AnyRelease(json!({"metadata": {"namespace": "shop", "name": "r"}, "spec": spec})));
     let mut compiled = compile(&objects, options);
     let outcome = compiled.releases.remove(&Key::new("shop", "r")).expect("it is there");
-    outcome.routes.iter().flat_map(|route| route.edits.clone()).map(|edit| edit.text).collect()
+    outcome.routes.iter().flat_map(|route| route.edits.clone()).map(|edit| edit.text().into_owned()).collect()
 }
 
 /// The edits of a release whose canary is another path, over a route of this path; with a policy that is there already.
@@ -48,7 +48,7 @@ fn path_edits(route: &str, rewrite: &Value, policy: Option<&str>, standalone: bo
     objects.apply(AnyRelease(json!({"metadata": {"namespace": "shop", "name": "r"}, "spec": spec})));
     let options = Options { standalone, ..Options::default() };
     let outcome = compile(&objects, &options).releases.remove(&Key::new("shop", "r")).expect("it is there");
-    outcome.routes.iter().flat_map(|route| route.edits.clone()).map(|edit| (edit.object, edit.text)).collect()
+    outcome.routes.iter().flat_map(|route| route.edits.clone()).map(|edit| (edit.object.to_string(), edit.text().into_owned())).collect()
 }
 
 fn prefix(to: &str) -> Value {

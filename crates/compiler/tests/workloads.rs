@@ -289,7 +289,7 @@ fn s10_the_edit_is_of_stables_images_and_runs_nothing_but_kubectl() {
         objects.apply(AnyRelease(release(&spec(), &json!({}))));
         let mut compiled = compile(&objects, &Options { standalone, ..Options::default() });
         let outcome = compiled.releases.remove(&Key::new("shop", "checkout")).expect("it is there");
-        outcome.routes[0].edits.iter().map(|edit| (edit.object.clone(), edit.text.clone())).collect::<Vec<_>>()
+        outcome.routes[0].edits.iter().map(|edit| (edit.object.to_string(), edit.text().into_owned())).collect::<Vec<_>>()
     };
     let object = "Deployment/shop/checkout".to_owned();
     let text = "kubectl -n shop set image deployment/checkout app=registry.example:5000/app@sha256:0a".to_owned();

@@ -20,7 +20,7 @@ pub(crate) struct Deciders {
 impl Deciders {
     /// `people` says whose requests each release takes.
     pub(crate) fn new(releases: impl Iterator<Item = (People, RouteRelease)>) -> Self {
-        let mut deciders = Self::default();
+        let mut deciders = Self { releases: Vec::with_capacity(releases.size_hint().1.unwrap_or_default()), ..Self::default() };
         for (position, (people, release)) in releases.enumerate() {
             match people {
                 People::Anyone => drop(deciders.anyone.get_or_insert(position)),

@@ -19,11 +19,18 @@ struct Node {
 
 impl Default for Paths {
     fn default() -> Self {
-        Self(vec![Node::default()])
+        Self::with_capacity(0)
     }
 }
 
 impl Paths {
+    /// None yet; there is room for so many of one element.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        let mut nodes = Vec::with_capacity(1 + count);
+        nodes.push(Node::default());
+        Self(nodes)
+    }
+
     /// Adds a route; of several for one path the first holds.
     pub(crate) fn insert(&mut self, path: &PathMatch, route: usize) {
         match path {

@@ -115,17 +115,17 @@ impl Table {
         let key_parameters: BTreeSet<_> = config.policies.iter().flat_map(|policy| policy.key_parameters()).map(str::to_owned).collect();
         let (key_parameters, certificates) = (key_parameters.into_iter().collect(), Hosts::new(config.certificates.clone()));
         let mut table = Self { routes, backends, releases, key_parameters, certificates, ..Self::empty() };
-        for (index, route) in table.routes.iter().enumerate() {
-            let paths = match &route.host {
-                HostMatch::Exact(host) => table.exact.entry(Arc::clone(host)).or_default(),
-                HostMatch::Wildcard(suffix) => table.wildcard.entry(Arc::clone(suffix)).or_default(),
-                HostMatch::Any => &mut table.any,
-                HostMatch::Default => {
-                    table.default.get_or_insert(index);
-                    continue;
-                }
-            };
-            paths.insert(&route.path, index);
+        let mut first = 0;
+        for of_host in table.routes.chunk_by(|a, b| a.host == b.host) {
+            let mut paths = Paths::with_capacity(of_host.len());
+            of_host.iter().enumerate().for_each(|(nth, route)| paths.insert(&route.path, first + nth));
+            match &of_host[0].host {
+                HostMatch::Exact(host) => drop(table.exact.insert(Arc::clone(host), paths)),
+                HostMatch::Wildcard(suffix) => drop(table.wildcard.insert(Arc::clone(suffix), paths)),
+                HostMatch::Any => table.any = paths,
+                HostMatch::Default => table.default = Some(first),
+            }
+            first += of_host.len();
         }
         table
     }

@@ -120,7 +120,7 @@ fn outcome(key: &str, outcome: &ReleaseOutcome, edits: bool) -> Vec<String> {
         lines.push(format!("  {} {:?} {:?} {state}", route.object, route.host, route.path));
         for edit in route.edits.iter().filter(|_| edits) {
             lines.push(format!("    {}", edit.object));
-            lines.extend(edit.text.lines().map(|line| format!("      {line}")));
+            lines.extend(edit.text().lines().map(|line| format!("      {line}")));
         }
     }
     lines.extend(outcome.waits_for.iter().map(|other| format!("  waits for {other}")));

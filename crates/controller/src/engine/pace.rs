@@ -1,67 +1,74 @@
 //! How often a status is written: a decision at once, mere figures at most every 10 s, and nothing when nothing moved.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serin_api::CanaryReleaseStatus;
+use serin_api::status::{AnalysisStatus, MeasuredStatus};
 
 /// How often figures are refreshed.
 const REFRESH: SignedDuration = SignedDuration::from_secs(10);
 
-/// What moves by itself with time and traffic, and is no decision.
-const FIGURES: [&str; 5] = ["weight", "measured", "message", "analysis", "replicas"];
-
 /// Whether `next` is to be written over `stored` at `now`, the last write of this replica having been at `last`.
-///
-/// Nothing is copied: of a hundred releases under way each is asked several times a second, and a status may tell of many routes.
-pub(super) fn is_due(stored: &Value, next: &Value, last: Option<Timestamp>, now: Timestamp) -> bool {
-    if same(stored, next, &|name, a, b| if name == "measured" { same_measured(a, b) } else { a == b }) {
-        return false;
-    }
-    let finalises = next["phase"] == "Promoted" || next["phase"] == "Completed";
-    let decided = !same(stored, next, &|name, a, b| match name {
-        figure if FIGURES.contains(&figure) => true,
-        // Each new route of a release changes it, and nobody acts on it before.
-        "finalize" if !finalises => true,
-        "conditions" => same_conditions(a, b),
-        _ => a == b,
-    });
-    decided || verdict(stored) != verdict(next) || last.is_none_or(|last| now.duration_since(last) >= REFRESH)
+pub(super) fn is_due(stored: &CanaryReleaseStatus, next: &CanaryReleaseStatus, last: Option<Timestamp>, now: Timestamp) -> bool {
+    !is_same_decision(stored, next) || !are_same_figures(stored, next) && last.is_none_or(|last| now.duration_since(last) >= REFRESH)
 }
 
-type Member<'a> = Option<&'a Value>;
-
-/// Whether two objects are the same, by what `is_same` says of the members of each name.
-fn same(a: &Value, b: &Value, is_same: &dyn Fn(&str, Member<'_>, Member<'_>) -> bool) -> bool {
-    let (Some(these), Some(those)) = (a.as_object(), b.as_object()) else { return a == b };
-    let more = those.keys().filter(|name| !these.contains_key(*name));
-    these.keys().chain(more).all(|name| is_same(name, these.get(name), those.get(name)))
-}
-
-fn same_both(a: Member<'_>, b: Member<'_>, is_same: &dyn Fn(&str, Member<'_>, Member<'_>) -> bool) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => same(a, b, is_same),
-        (a, b) => a == b,
-    }
-}
-
-/// The begin of the window moves with time alone. What was counted since an earlier one is still true while the counts are the same.
-fn same_measured(a: Member<'_>, b: Member<'_>) -> bool {
-    same_both(a, b, &|name, a, b| name == "since" || a == b)
+/// Whether all is the same but what moves by itself with time and traffic.
+fn is_same_decision(stored: &CanaryReleaseStatus, next: &CanaryReleaseStatus) -> bool {
+    let CanaryReleaseStatus {
+        observed_generation,
+        phase,
+        message: _,
+        release,
+        step,
+        traffic,
+        weight: _,
+        measured: _,
+        resolved,
+        replicas: _,
+        analysis,
+        last_command,
+        last_abort,
+        finalize,
+        history,
+        stable,
+        canary,
+        conditions,
+        progress,
+    } = stored;
+    let verdict = |analysis: &Option<AnalysisStatus>| analysis.as_ref().map(|analysis| analysis.verdict.clone());
+    (observed_generation, phase, release, step, traffic)
+        == (&next.observed_generation, &next.phase, &next.release, &next.step, &next.traffic)
+        && (resolved, last_command, last_abort) == (&next.resolved, &next.last_command, &next.last_abort)
+        && (finalize, history, stable, canary) == (&next.finalize, &next.history, &next.stable, &next.canary)
+        && (progress, verdict(analysis)) == (&next.progress, verdict(&next.analysis))
+        && conditions.len() == next.conditions.len()
+        && conditions.iter().zip(&next.conditions).all(|(a, b)| is_same_condition(a, b))
 }
 
 /// Messages of conditions hold figures, and their truth does not.
-fn same_conditions(a: Member<'_>, b: Member<'_>) -> bool {
-    let (Some(these), Some(those)) = (a.and_then(Value::as_array), b.and_then(Value::as_array)) else { return a == b };
-    these.len() == those.len() && these.iter().zip(those).all(|(a, b)| same(a, b, &|name, a, b| name == "message" || a == b))
+fn is_same_condition(a: &Condition, b: &Condition) -> bool {
+    let Condition { last_transition_time, message: _, observed_generation, reason, status, type_ } = a;
+    (last_transition_time, observed_generation, reason, status, type_)
+        == (&b.last_transition_time, &b.observed_generation, &b.reason, &b.status, &b.type_)
 }
 
-fn verdict(status: &Value) -> Member<'_> {
-    status.pointer("/analysis/verdict")
+fn are_same_figures(stored: &CanaryReleaseStatus, next: &CanaryReleaseStatus) -> bool {
+    (&stored.message, &stored.weight, &stored.replicas, &stored.analysis) == (&next.message, &next.weight, &next.replicas, &next.analysis)
+        && is_same_measured(stored.measured.as_ref(), next.measured.as_ref())
+        && stored.conditions == next.conditions
+}
+
+/// The begin of the window moves with time alone. What was counted since an earlier one is still true while the counts are the same.
+fn is_same_measured(a: Option<&MeasuredStatus>, b: Option<&MeasuredStatus>) -> bool {
+    let counts = |measured: Option<&MeasuredStatus>| measured.map(|measured| MeasuredStatus { since: None, ..measured.clone() });
+    counts(a) == counts(b)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
@@ -69,8 +76,10 @@ mod tests {
 
     #[test]
     fn figures_wait_and_decisions_do_not() {
-        let stored =
-            json!({"phase": "Progressing", "weight": "5", "conditions": [{"type": "Ready", "status": "True", "message": "At 5 %."}]});
+        let status = |value: &Value| serde_json::from_value::<CanaryReleaseStatus>(value.clone()).unwrap();
+        let is_due = |stored: &Value, next: &Value, last, now| is_due(&status(stored), &status(next), last, now);
+        let condition = json!({"type": "Ready", "status": "True", "reason": "Ready", "message": "At 5 %.", "lastTransitionTime": "2026-12-01T09:00:00Z"});
+        let stored = json!({"phase": "Progressing", "weight": "5", "stable": "checkout", "conditions": [condition]});
         let mut moved = stored.clone();
         moved["weight"] = json!("6");
         moved["conditions"][0]["message"] = json!("At 6 %.");
@@ -78,18 +87,16 @@ mod tests {
         assert!(!is_due(&stored, &moved, Some(at(91)), at(100)), "figures were refreshed 9 s ago");
         assert!(is_due(&stored, &moved, Some(at(90)), at(100)));
         assert!(is_due(&stored, &moved, None, at(100)), "never written by this replica");
-        for (pointer, value) in [("/phase", "Aborted"), ("/conditions/0/status", "False")] {
+        for (pointer, value) in
+            [("/phase", "Aborted"), ("/stable", "shop"), ("/conditions/0/status", "False"), ("/conditions/0/reason", "Other")]
+        {
             let mut decided = stored.clone();
             *decided.pointer_mut(pointer).unwrap() = json!(value);
             assert!(is_due(&stored, &decided, Some(at(100)), at(100)), "{pointer}");
         }
-        let mut joined = stored.clone();
-        joined["finalize"] = json!({"edits": [{"name": "shop"}]});
-        assert!(!is_due(&stored, &joined, Some(at(91)), at(100)), "a route joined");
-        joined["phase"] = json!("Promoted");
-        let mut done = joined.clone();
-        done["finalize"]["edits"] = json!([]);
-        assert!(is_due(&joined, &done, Some(at(100)), at(100)), "its edit was made");
+        let mut edited = stored.clone();
+        edited["finalize"] = json!({"edits": [{"name": "shop"}]});
+        assert!(is_due(&stored, &edited, Some(at(100)), at(100)), "whoever makes an edit sees at once that it is done");
         let mut measured = stored.clone();
         measured["measured"] = json!({"canaryRequests": 0, "since": "2026-12-01T09:00:00.000Z"});
         let mut later = measured.clone();

@@ -3,7 +3,7 @@
 use super::evidence::{Memory, Totals};
 use super::pace;
 use super::peers::{Peers, Standing};
-use super::routes::Routes;
+use super::routes::{Routes, edits};
 use crate::admin::Name;
 use crate::client::{ABORT, COMMAND};
 use crate::events;
@@ -61,7 +61,7 @@ pub(super) struct Tracked {
     told: Vec<Event>,
     checks: Vec<CheckResult>,
     /// The status as it would be written at the last decision.
-    current: Option<Value>,
+    current: Option<CanaryReleaseStatus>,
     last_write: Option<Timestamp>,
     /// When it is decided again, if nothing that it is decided from changes before.
     quiet_until: Option<Timestamp>,
@@ -112,7 +112,7 @@ impl Tracked {
     pub(super) fn shown(&self) -> Value {
         let mut object = self.object.clone();
         if let Some(current) = &self.current {
-            object["status"] = current.clone();
+            object["status"] = as_json(current);
         }
         object
     }
@@ -185,7 +185,8 @@ impl Tracked {
             canary_ready: outcome.canary_ready > 0,
             rolling: outcome.rolling.clone(),
             done: routes.done,
-            edits: routes.edits,
+            // Nobody acts on them before, and each new route would be a write of all of them.
+            edits: if decision.state.phase == Phase::Promoted { edits(outcome) } else { Vec::new() },
             any_route_left: routes.any_left,
             waits_for: outcome.waits_for.clone(),
             programmed: served,
@@ -203,13 +204,12 @@ impl Tracked {
         let status = report(&self.status, spec, &decision.state, &facts, now);
         let under_way = matches!(decision.state.phase, Phase::Progressing | Phase::Scheduled);
         self.quiet_until = now.checked_add(if under_way { BREATH } else { QUIET }).ok();
-        let status = serde_json::to_value(status).expect("a status has only text keys and finite numbers");
-        let is_due = pace::is_due(&self.object["status"], &status, self.last_write, now);
+        let is_due = pace::is_due(&self.status, &status, self.last_write, now);
         let status = self.current.insert(status);
         if !is_due {
             return None;
         }
-        let status = status.clone();
+        let status = as_json(status);
         (self.last_write, self.waits_until) = (Some(now), now.checked_add(IN_FLIGHT).ok());
         self.told = std::mem::take(&mut self.untold);
         Some(StatusWrite {
@@ -277,6 +277,10 @@ impl Tracked {
 pub(super) fn key_of(object: &Value) -> Key {
     let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
     Key::new(text("namespace"), text("name"))
+}
+
+fn as_json(status: &CanaryReleaseStatus) -> Value {
+    serde_json::to_value(status).expect("a status has only text keys and finite numbers")
 }
 
 /// A status that does not parse is none: the release begins at weight 0, which is safe.

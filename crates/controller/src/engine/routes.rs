@@ -5,6 +5,7 @@ use serin_compiler::{ReleaseOutcome, RouteUse};
 use serin_rollout::state::Route;
 use serin_routing::Config;
 use serin_routing::config::{self, HostMatch, PathMatch};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What the routes of a release are by now.
@@ -14,8 +15,6 @@ pub(super) struct Routes {
     pub(super) current: Vec<Route>,
     /// Those of the recorded that do without the release what the canary does.
     pub(super) done: Vec<Route>,
-    /// One edit for each object.
-    pub(super) edits: Vec<FinalizeEdit>,
     /// At least one of the recorded still exists.
     pub(super) any_left: bool,
     /// At least one of the recorded still exists, and each that does is done.
@@ -25,20 +24,23 @@ pub(super) struct Routes {
 impl Routes {
     /// Of a release whose recorded routes are these; none are before it began.
     pub(super) fn of(recorded: &[Route], outcome: &ReleaseOutcome, config: &Config) -> Self {
-        let uses: Vec<(Route, &RouteUse)> = outcome.routes.iter().filter_map(|used| Some((route(used)?, used))).collect();
-        let current: Vec<Route> = uses.iter().filter(|(_, used)| used.in_scope).map(|(route, _)| route.clone()).collect();
-        let recorded: Vec<Route> =
-            if recorded.is_empty() { uses.iter().map(|(route, _)| route.clone()).collect() } else { recorded.to_vec() };
+        let (mut uses, mut current) = (BTreeMap::new(), Vec::new());
+        for used in &outcome.routes {
+            let Some(route) = route(used) else { continue };
+            current.extend(used.in_scope.then(|| route.clone()));
+            uses.entry(route).or_insert(used);
+        }
+        let recorded: Vec<&Route> = if recorded.is_empty() { uses.keys().collect() } else { recorded.iter().collect() };
         let (mut done, mut left) = (Vec::new(), 0_usize);
         for route in recorded {
-            let used = uses.iter().find(|(other, _)| *other == route).map(|(_, used)| *used);
+            let used = uses.get(route);
             // A route that points somewhere else by now is in the table, and no use of this release.
-            left += usize::from(used.is_some() || config.routes.iter().any(|other| is(other, &route)));
+            left += usize::from(used.is_some() || config.routes.iter().any(|other| is(other, route)));
             if used.is_some_and(|used| used.completed) {
-                done.push(route);
+                done.push(route.clone());
             }
         }
-        Self { current, completed: left > 0 && done.len() == left, any_left: left > 0, done, edits: edits(&uses) }
+        Self { current, completed: left > 0 && done.len() == left, any_left: left > 0, done }
     }
 }
 
@@ -68,16 +70,17 @@ fn is(other: &config::Route, route: &Route) -> bool {
     same_path() && same_host() && same_object()
 }
 
-fn edits(uses: &[(Route, &RouteUse)]) -> Vec<FinalizeEdit> {
-    let mut texts: BTreeMap<(String, String, String), Vec<&str>> = BTreeMap::new();
-    for edit in uses.iter().flat_map(|(_, used)| &used.edits) {
+/// What finalises a release (S10): one edit for each object.
+pub(super) fn edits(outcome: &ReleaseOutcome) -> Vec<FinalizeEdit> {
+    let mut texts: BTreeMap<(String, String, String), Vec<Cow<'_, str>>> = BTreeMap::new();
+    for edit in outcome.routes.iter().flat_map(|used| &used.edits) {
         let Some(object) = object(&edit.object) else { continue };
-        let texts = texts.entry(object).or_default();
-        if !texts.contains(&edit.text.as_str()) {
-            texts.push(&edit.text);
+        let (texts, text) = (texts.entry(object).or_default(), edit.text());
+        if !texts.contains(&text) {
+            texts.push(text);
         }
     }
-    let edit = |((kind, namespace, name), texts): (_, Vec<&str>)| FinalizeEdit { kind, namespace, name, text: texts.join("\n") };
+    let edit = |((kind, namespace, name), texts): (_, Vec<Cow<'_, str>>)| FinalizeEdit { kind, namespace, name, text: texts.join("\n") };
     texts.into_iter().map(edit).collect()
 }
 
@@ -88,9 +91,9 @@ mod tests {
 
     fn used(path: &str, in_scope: bool, completed: bool) -> RouteUse {
         let object = "Ingress/shop/shop".to_owned();
-        let edit = Edit { object: object.clone(), text: format!("kubectl patch {path}") };
+        let edit = Edit::new(object.clone(), format!("kubectl patch {path}"));
         let edits = if completed { Vec::new() } else { vec![edit] };
-        RouteUse { object, host: "shop.example".into(), path: path.into(), in_scope, completed, edits }
+        RouteUse { object: object.into(), host: "shop.example".into(), path: path.into(), in_scope, completed, edits }
     }
 
     fn outcome(routes: Vec<RouteUse>) -> ReleaseOutcome {
@@ -125,10 +128,12 @@ mod tests {
 
     #[test]
     fn completed_when_each_recorded_route_that_is_left_points_at_the_canary() {
-        let begun = Routes::of(&[], &outcome(vec![used("/a", true, false), used("/b", true, false)]), &Config::default());
+        let outcome_at_first = outcome(vec![used("/a", true, false), used("/b", true, false)]);
+        let begun = Routes::of(&[], &outcome_at_first, &Config::default());
         assert!(!begun.completed && begun.any_left);
-        assert_eq!(begun.edits.len(), 1, "one edit an object");
-        assert_eq!(begun.edits[0].text, "kubectl patch /a\nkubectl patch /b");
+        let edits = edits(&outcome_at_first);
+        assert_eq!(edits.len(), 1, "one edit an object");
+        assert_eq!(edits[0].text, "kubectl patch /a\nkubectl patch /b");
         let recorded = begun.current;
 
         let half = Routes::of(&recorded, &outcome(vec![used("/a", false, true), used("/b", true, false)]), &Config::default());

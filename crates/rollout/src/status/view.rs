@@ -146,6 +146,11 @@ impl View<'_> {
         self.facts.edits.iter().any(|edit| ["Deployment", "StatefulSet"].contains(&edit.kind.as_str()))
     }
 
+    /// Whether the canary is some of the pods of the one Service.
+    pub(super) fn is_by_pods(&self) -> bool {
+        self.spec.is_some_and(|(release, _)| release.canary.pods.is_some())
+    }
+
     pub(super) fn awaits_promotion(&self) -> bool {
         self.spec.is_some_and(|(_, plan)| plan.awaits_promotion(self.state.pauses))
     }

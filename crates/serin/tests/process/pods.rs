@@ -59,9 +59,9 @@ fn s10_pods_a_service_that_selects_the_canarys_pods_only_is_the_canary_at_once_a
     site.write("services.yaml", &service(&[("a", &site.stable, Some("v1")), ("c", &site.canary, Some("v2"))]))?;
     site.reaches("Steady", "0")?;
     assert_eq!(canaries(&site.client()?.sides(HOST, 100)?), 0);
-    let edit = site.release()?["status"]["finalize"]["edits"][0].clone();
-    assert_eq!((&edit["kind"], &edit["name"]), (&json!("Service"), &json!("checkout")));
-    assert!(edit["text"].as_str().is_some_and(|text| text.ends_with("Add {\"version\": \"v2\"} to spec.selector")), "{edit}");
+    let told = site.condition("ReadyToFinalize")?;
+    assert_eq!(told["message"], "It is Steady. Deleting it now spreads its requests over all pods of the Service.");
+    assert!(site.release()?["status"]["finalize"]["edits"].is_null(), "nobody acts on it before");
     site.write("services.yaml", &service(&[("c", &site.canary, Some("v2"))]))?;
     site.reaches("Completed", "0")?;
     assert_eq!(canaries(&site.client()?.sides(HOST, 100)?), 100);
@@ -76,7 +76,10 @@ fn s11_pods_deleting_the_release_first_is_the_plain_service_over_all_its_pods() 
     let site = Site::start(&by_pods(&json!({"strategy": {"percentage": 100}})))?;
     site.write("services.yaml", &service(&[("a", &site.stable, Some("v1")), ("c", &site.canary, Some("v2"))]))?;
     site.reaches("Promoted", "100")?;
-    let told = site.release()?["status"]["finalize"]["edits"][0]["text"].to_string();
+    let edit = site.release()?["status"]["finalize"]["edits"][0].clone();
+    assert_eq!((&edit["kind"], &edit["name"]), (&json!("Service"), &json!("checkout")));
+    let told = edit["text"].as_str().unwrap_or_default();
+    assert!(told.ends_with("Add {\"version\": \"v2\"} to spec.selector"), "{told}");
     assert!(told.contains("deleting the release spreads its requests over all pods of the Service"), "{told}");
     assert_eq!(canaries(&site.client()?.sides(HOST, 100)?), 100);
     site.remove("release.yaml")?;
