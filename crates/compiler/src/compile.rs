@@ -7,7 +7,7 @@ use crate::kept::Kept;
 use crate::objects::of_namespace;
 use crate::scope::Precedence;
 use crate::{Compiled, Objects, Options, auth, tls};
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 use serin_routing::Config;
 use serin_routing::config::{Auth, Backend, Route, RouteRelease};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -116,11 +116,11 @@ fn config(lowered: &Lowered, backends: &Backends<'_>, judged: &[&Judged], auth: 
     }
     applied.sort_by_key(|applied| (applied.place, applied.precedence));
     let by_place = applied.chunk_by(|a, b| a.place == b.place).map(|on_route| (on_route[0].place, on_route));
-    let by_place: HashMap<*const Place, &[Applied<'_>], RandomState> = by_place.collect();
+    let by_place: HashMap<*const Place, &[Applied<'_>], FixedState> = by_place.collect();
 
     let sides = applied.iter().flat_map(|applied| applied.on.stable.iter().chain(&applied.on.canary));
     // Routes share their targets, so that by address there are few to be compared.
-    let used: HashMap<*const Target, &Target, RandomState> = lowered
+    let used: HashMap<*const Target, &Target, FixedState> = lowered
         .places
         .iter()
         .filter_map(|place| place.target.as_ref())
@@ -129,8 +129,7 @@ fn config(lowered: &Lowered, backends: &Backends<'_>, judged: &[&Judged], auth: 
         .collect();
     let mut targets: BTreeMap<&Target, usize> = used.values().map(|target| (*target, 0)).collect();
     targets.values_mut().enumerate().for_each(|(position, index)| *index = position);
-    let indexes: HashMap<*const Target, usize, RandomState> =
-        used.into_iter().map(|(address, target)| (address, targets[target])).collect();
+    let indexes: HashMap<*const Target, usize, FixedState> = used.into_iter().map(|(address, target)| (address, targets[target])).collect();
     let index = |target: Option<&Arc<Target>>| target.and_then(|target| indexes.get(&Arc::as_ptr(target)).copied());
 
     let routes = lowered.places.iter().zip(auth).map(|(place, auth)| {

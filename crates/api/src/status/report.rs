@@ -119,7 +119,7 @@ pub struct FinalizeStatus {
     /// Routes that take part, as recorded when the release began and at promotion.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<FinalizeRoute>,
-    /// One edit for each object to change; none before the release is Promoted.
+    /// One edit for each object to change, once there was a promotion.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<FinalizeEdit>,
 }

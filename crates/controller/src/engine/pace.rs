@@ -36,11 +36,14 @@ fn is_same_decision(stored: &CanaryReleaseStatus, next: &CanaryReleaseStatus) ->
         conditions,
         progress,
     } = stored;
+    // Which routes are done is told at once only where somebody makes edits.
+    let finalises = matches!(next.phase.as_deref(), Some("Promoted" | "Completed"));
     let verdict = |analysis: &Option<AnalysisStatus>| analysis.as_ref().map(|analysis| analysis.verdict.clone());
     (observed_generation, phase, release, step, traffic)
         == (&next.observed_generation, &next.phase, &next.release, &next.step, &next.traffic)
         && (resolved, last_command, last_abort) == (&next.resolved, &next.last_command, &next.last_abort)
-        && (finalize, history, stable, canary) == (&next.finalize, &next.history, &next.stable, &next.canary)
+        && (!finalises || *finalize == next.finalize)
+        && (history, stable, canary) == (&next.history, &next.stable, &next.canary)
         && (progress, verdict(analysis)) == (&next.progress, verdict(&next.analysis))
         && conditions.len() == next.conditions.len()
         && conditions.iter().zip(&next.conditions).all(|(a, b)| is_same_condition(a, b))
@@ -56,7 +59,7 @@ fn is_same_condition(a: &Condition, b: &Condition) -> bool {
 fn are_same_figures(stored: &CanaryReleaseStatus, next: &CanaryReleaseStatus) -> bool {
     (&stored.message, &stored.weight, &stored.replicas, &stored.analysis) == (&next.message, &next.weight, &next.replicas, &next.analysis)
         && is_same_measured(stored.measured.as_ref(), next.measured.as_ref())
-        && stored.conditions == next.conditions
+        && (&stored.finalize, &stored.conditions) == (&next.finalize, &next.conditions)
 }
 
 /// The begin of the window moves with time alone. What was counted since an earlier one is still true while the counts are the same.
@@ -94,9 +97,14 @@ mod tests {
             *decided.pointer_mut(pointer).unwrap() = json!(value);
             assert!(is_due(&stored, &decided, Some(at(100)), at(100)), "{pointer}");
         }
-        let mut edited = stored.clone();
-        edited["finalize"] = json!({"edits": [{"name": "shop"}]});
-        assert!(is_due(&stored, &edited, Some(at(100)), at(100)), "whoever makes an edit sees at once that it is done");
+        let mut early = stored.clone();
+        early["finalize"] = json!({"routes": [{"name": "shop", "done": true}]});
+        assert!(!is_due(&stored, &early, Some(at(91)), at(100)), "one of many routes was edited early");
+        assert!(is_due(&stored, &early, Some(at(90)), at(100)));
+        early["phase"] = json!("Promoted");
+        let mut edited = early.clone();
+        edited["finalize"] = json!({});
+        assert!(is_due(&early, &edited, Some(at(100)), at(100)), "whoever makes an edit sees at once that it is done");
         let mut measured = stored.clone();
         measured["measured"] = json!({"canaryRequests": 0, "since": "2026-12-01T09:00:00.000Z"});
         let mut later = measured.clone();

@@ -174,6 +174,8 @@ impl Tracked {
         let identities = || counters.identities(&uid, &outcome.id);
         let (measured, decided) = self.memory.measured(&decision.state, totals, here, identities, now);
         self.untold.extend(self.memory.episodes(&decision.state, totals, now));
+        // Nobody acts on them before, and each new route would be a write of all of them.
+        let tells_edits = matches!(decision.state.phase, Phase::Promoted | Phase::Completed) || decision.state.not_finalized().is_some();
         let facts = Facts {
             uid: uid.clone(),
             generation: self.object["metadata"]["generation"].as_i64().unwrap_or(0),
@@ -185,8 +187,7 @@ impl Tracked {
             canary_ready: outcome.canary_ready > 0,
             rolling: outcome.rolling.clone(),
             done: routes.done,
-            // Nobody acts on them before, and each new route would be a write of all of them.
-            edits: if decision.state.phase == Phase::Promoted { edits(outcome) } else { Vec::new() },
+            edits: if tells_edits { edits(outcome) } else { Vec::new() },
             any_route_left: routes.any_left,
             waits_for: outcome.waits_for.clone(),
             programmed: served,

@@ -28,17 +28,16 @@ impl Routes {
         for used in &outcome.routes {
             let Some(route) = route(used) else { continue };
             current.extend(used.in_scope.then(|| route.clone()));
-            uses.entry(route).or_insert(used);
+            // Of two path types for one path both are to be done.
+            *uses.entry(route).or_insert(true) &= used.completed;
         }
         let recorded: Vec<&Route> = if recorded.is_empty() { uses.keys().collect() } else { recorded.iter().collect() };
         let (mut done, mut left) = (Vec::new(), 0_usize);
         for route in recorded {
-            let used = uses.get(route);
+            let is_done = uses.get(route).copied();
             // A route that points somewhere else by now is in the table, and no use of this release.
-            left += usize::from(used.is_some() || config.routes.iter().any(|other| is(other, route)));
-            if used.is_some_and(|used| used.completed) {
-                done.push(route.clone());
-            }
+            left += usize::from(is_done.is_some() || config.routes.iter().any(|other| is(other, route)));
+            done.extend(is_done.unwrap_or_default().then(|| route.clone()));
         }
         Self { current, completed: left > 0 && done.len() == left, any_left: left > 0, done }
     }
@@ -144,6 +143,9 @@ mod tests {
         assert!(one_is_gone.completed);
         let one_went_elsewhere = Routes::of(&recorded, &outcome(vec![used("/a", false, true)]), &elsewhere("/b"));
         assert!(!one_went_elsewhere.completed);
+        let one_of_two_path_types =
+            Routes::of(&recorded, &outcome(vec![used("/a", false, true), used("/a", true, false)]), &Config::default());
+        assert!(!one_of_two_path_types.completed && one_of_two_path_types.done.is_empty());
         let all_gone = Routes::of(&recorded, &outcome(Vec::new()), &Config::default());
         assert!(!all_gone.completed && !all_gone.any_left);
     }

@@ -252,8 +252,8 @@ impl View<'_> {
                 let then = if self.stays() { "then it is Completed, and takes the next revision" } else { "then delete this release" };
                 yes(kind, reason::PROMOTED, format!("Make these edits, {then}: {}", edits.join("; ")))
             }
-            // S11: neither side would be left apart from the other.
-            phase if phase != Phase::Completed && self.is_by_pods() => {
+            // S11: as long as the two sides are kept apart.
+            phase if (phase.serves() || phase == Phase::Aborted) && self.is_by_pods() => {
                 let message = format!("It is {phase}. Deleting it now spreads its requests over all pods of the Service.");
                 no(kind, reason::NOT_PROMOTED, message)
             }

@@ -33,7 +33,7 @@ pub struct Facts {
     pub rolling: Option<String>,
     /// Those of [`State::routes`] that do without the release what the canary does.
     pub done: Vec<Route>,
-    /// One edit for each object that is to be changed (S10), from Promoted on.
+    /// One edit for each object that is to be changed (S10), once there was a promotion.
     pub edits: Vec<FinalizeEdit>,
     /// At least one of [`State::routes`] still exists.
     pub any_route_left: bool,
